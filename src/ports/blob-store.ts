@@ -1,0 +1,60 @@
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
+
+/** A span of bytes, both ends included, as HTTP counts them: `0 <= first <= last < size`. */
+export type ByteRange = { readonly first: number; readonly last: number }
+
+export type BlobStat = { readonly digest: Digest; readonly sizeBytes: number }
+
+export type UploadId = string & { readonly __brand: 'UploadId' }
+
+/** What became of a commit. `digest-mismatch` and `size-mismatch` leave the upload open, its bytes kept. */
+export type CommitResult =
+  | { readonly status: 'committed'; readonly sizeBytes: number }
+  | { readonly status: 'digest-mismatch'; readonly actual: Digest }
+  | { readonly status: 'unknown-upload' }
+
+/**
+ * What became of an append. `busy`: another request writes to this upload at this moment, and not a byte of this one was taken.
+ * `no-space`: free space is under the reserve.
+ */
+export type AppendResult =
+  | { readonly status: 'appended'; readonly sizeBytes: number }
+  | { readonly status: 'wrong-offset'; readonly sizeBytes: number }
+  | { readonly status: 'unknown-upload' }
+  | { readonly status: 'busy' }
+  | { readonly status: 'no-space' }
+
+/**
+ * Bytes by their digest. It knows nothing of repositories: who may read a blob is decided before it is asked.
+ * Every method that can wait takes a signal; an aborted one rejects with the signal's reason and leaves what was written so far.
+ */
+export interface BlobStore {
+  /** Opens an upload whose bytes will be hashed with `algorithm` as they come. */
+  openUpload(algorithm: DigestAlgorithm): Promise<UploadId | 'no-space'>
+  /** The number of bytes received, or undefined where there is no such upload. */
+  uploadSize(id: UploadId): Promise<number | undefined>
+  /**
+   * Adds bytes at `offset` (undefined: at the end, whatever it is). When the source fails, the bytes that came before are kept
+   * and the source's error is thrown.
+   */
+  append(id: UploadId, offset: number | undefined, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<AppendResult>
+  /** Durable when it answers: file synced, digest compared, linked, folder synced. The upload is gone then. */
+  commit(id: UploadId, digest: Digest, signal?: AbortSignal): Promise<CommitResult>
+  /** Forgets an upload and its bytes; false where there was none. */
+  cancel(id: UploadId): Promise<boolean>
+  /** Cancels uploads untouched since `before`; returns how many. */
+  purgeUploads(before: Date): Promise<number>
+  /** Stores small bytes whole (manifests), as durable as `commit`; nothing to do where they are there. */
+  put(digest: Digest, bytes: Uint8Array): Promise<'stored' | 'no-space'>
+  /** A blob's size, or undefined where it is absent. */
+  stat(digest: Digest): Promise<BlobStat | undefined>
+  /** The bytes of a range (undefined: all), or undefined where the blob is absent. The consumer that stops early closes the source. */
+  open(digest: Digest, range?: ByteRange): Promise<AsyncIterable<Buffer> | undefined>
+  /** A small blob whole, or undefined where it is absent. */
+  read(digest: Digest): Promise<Buffer | undefined>
+  /** Every blob there is, in no order. */
+  list(): AsyncIterable<BlobStat>
+  /** Moves a corrupt blob aside, so that the next push heals it. Returns where to. */
+  quarantine(digest: Digest): Promise<string>
+  delete(digest: Digest): Promise<void>
+}
