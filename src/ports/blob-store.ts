@@ -5,13 +5,19 @@ export type ByteRange = { readonly first: number; readonly last: number }
 
 export type BlobStat = { readonly digest: Digest; readonly sizeBytes: number }
 
+/** A lower-case UUID. */
 export type UploadId = string & { readonly __brand: 'UploadId' }
 
-/** What became of a commit. `digest-mismatch` and `size-mismatch` leave the upload open, its bytes kept. */
+export function parseUploadId(text: string): UploadId | undefined {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text) ? (text as UploadId) : undefined
+}
+
+/** What became of a commit. `digest-mismatch` leaves the upload open, its bytes kept; `busy`: another request writes to it. */
 export type CommitResult =
   | { readonly status: 'committed'; readonly sizeBytes: number }
   | { readonly status: 'digest-mismatch'; readonly actual: Digest }
   | { readonly status: 'unknown-upload' }
+  | { readonly status: 'busy' }
 
 /**
  * What became of an append. `busy`: another request writes to this upload at this moment, and not a byte of this one was taken.
@@ -40,7 +46,7 @@ export interface BlobStore {
   append(id: UploadId, offset: number | undefined, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<AppendResult>
   /** Durable when it answers: file synced, digest compared, linked, folder synced. The upload is gone then. */
   commit(id: UploadId, digest: Digest, signal?: AbortSignal): Promise<CommitResult>
-  /** Forgets an upload and its bytes; false where there was none. */
+  /** Forgets an upload and its bytes; false where there was none. An append under way ends as `unknown-upload`. */
   cancel(id: UploadId): Promise<boolean>
   /** Cancels uploads untouched since `before`; returns how many. */
   purgeUploads(before: Date): Promise<number>

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
+import { Ajv } from 'ajv'
+import canonicalize from 'canonicalize'
+import { parseDigest } from '../oci/digest.ts'
+import { parseTag } from '../oci/names.ts'
+import { SealedText, Uuid, closed } from '../ports/event.ts'
+import type { Event, EventKind } from '../ports/event.ts'
+import { EventError, MAX_EVENT_BYTES } from '../ports/event-log.ts'
+import type { EncodedEvent, EventCodec } from '../ports/event-log.ts'
+
+const Envelope = Type.Object(
+  {
+    id: Uuid,
+    type: Type.String({ pattern: '^[A-Z][A-Za-z]+$' }),
+    version: Type.Integer({ minimum: 1 }),
+    at: Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$' }),
+    actor: Type.Object(
+      { kind: Type.Union(['user', 'robot', 'anonymous', 'operator', 'peer', 'system'].map((kind) => Type.Literal(kind))), subject: Uuid },
+      closed,
+    ),
+    private: Type.Optional(SealedText),
+    requestId: Type.Optional(Uuid),
+    operation: Type.Optional(Uuid),
+    origin: Type.Optional(Type.Object({ registry: Uuid, id: Uuid }, closed)),
+    data: Type.Object({}),
+  },
+  closed,
+)
+
+/** U+0000, or a surrogate without its other half, as JSON text shows them: either would stop every projection for good. */
+const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|[dD][89a-fA-F])/
+
+/**
+ * The codec over the event types that this release knows: what an event must look like, its canonical form and its hash.
+ * The hash is of the event as first written, so it is checked before anything is upcast.
+ */
+export function createCodec(types: readonly EventKind[]): EventCodec {
+  const ajv = new Ajv({ allErrors: false, strict: true, validateFormats: true })
+  ajv.addFormat('digest', { type: 'string', validate: (text: string) => parseDigest(text) !== undefined })
+  ajv.addFormat('tag', { type: 'string', validate: (text: string) => parseTag(text) !== undefined })
+  const checkEnvelope = ajv.compile(Envelope)
+  const known = new Map(
+    types.map((type) => {
+      const checks = Object.entries(type.schemas).map(([version, schema]) => [Number(version), ajv.compile(schema)] as const)
+      return [type.type, { type, checks: new Map(checks) }]
+    }),
+  )
+
+  function checkAll(event: Event) {
+    if (!checkEnvelope(event)) throw new EventError(`an event breaks the schema of all events: ${ajv.errorsText(checkEnvelope.errors)}`)
+    const kind = known.get(event.type)
+    const valid = kind?.checks.get(event.version)
+    if (kind === undefined || valid === undefined) {
+      throw new EventError(`this release does not know an event ${event.type} of version ${event.version}`)
+    }
+    if (!valid(event.data)) throw new EventError(`the data of an event ${event.type} break their schema: ${ajv.errorsText(valid.errors)}`)
+    return kind
+  }
+
+  return {
+    encode(event): EncodedEvent {
+      const kind = checkAll(event)
+      if (kind.type.version !== event.version) throw new EventError(`${event.type} is written as version ${kind.type.version}`)
+      const text = canonicalize(event)
+      if (text === undefined) throw new EventError(`an event ${event.type} has no canonical form`)
+      if (UNSTORABLE.test(text)) throw new EventError(`an event ${event.type} holds U+0000 or a lone surrogate`)
+      const sizeBytes = Buffer.byteLength(text)
+      if (sizeBytes >= MAX_EVENT_BYTES) throw new EventError(`an event ${event.type} of ${sizeBytes} bytes is larger than ${MAX_EVENT_BYTES}`)
+      return { id: event.id, text, sizeBytes, hash: createHash('sha256').update(text).digest() }
+    },
+    decode(text, hash): Event {
+      if (!createHash('sha256').update(text).digest().equals(hash)) throw new EventError('an event does not match its hash')
+      const event = JSON.parse(text) as Event
+      const { type } = checkAll(event)
+      let { data } = event
+      for (let version = event.version; version < type.version; version += 1) {
+        const upcast = type.upcast[version]
+        if (upcast === undefined) throw new EventError(`no way from version ${version} of ${event.type} to the next`)
+        data = upcast(data)
+      }
+      return { ...event, version: type.version, data }
+    },
+  }
+}

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto'
+import { isRefusal } from '../oci/errors.ts'
+import type { Refusal } from '../oci/errors.ts'
+import type { Actor, Event, Fact } from '../ports/event.ts'
+import type { EventLog } from '../ports/event-log.ts'
+import type { Sealed } from '../ports/key-store.ts'
+import type { Position } from '../ports/position.ts'
+
+/** Who commands, and by which request. */
+export type CommandContext = {
+  readonly actor: Actor
+  readonly private?: Sealed
+  readonly requestId?: string
+  readonly now: () => Date
+  readonly signal?: AbortSignal
+}
+
+/**
+ * An aggregate as the handler needs it. `load` gives a state and the revision that it stands at, from one snapshot; it may be
+ * behind the stream, which is the authority: what came after is folded before each decision.
+ */
+export type Aggregate<State extends { readonly revision: number }, Command, F extends Fact> = {
+  readonly stream: string
+  load(command: Command): Promise<State>
+  evolve(state: State, event: Event<F>, command: Command): State
+  decide(state: State, command: Command): readonly F[] | Refusal
+}
+
+export type Handled<State, F> = {
+  readonly outcome: readonly Event<F & Fact>[] | Refusal
+  /** The state that was decided upon. */
+  readonly state: State
+  /** Where the outcome was true: the last event appended, or seen. Undefined where the stream has none that was not yet visible. */
+  readonly position: Position | undefined
+}
+
+/** More than the processes that could race for one stream: each lost race means that another one's append went through. */
+const MAX_TRIES = 20
+
+/** The stream moved at every try. */
+export class ContentionError extends Error {
+  override readonly name = 'ContentionError'
+}
+
+export function envelope<F extends Fact>(fact: F, context: CommandContext): Event<F> {
+  return {
+    ...fact,
+    id: randomUUID(),
+    at: context.now().toISOString(),
+    actor: context.actor,
+    ...(context.private === undefined ? {} : { private: context.private }),
+    ...(context.requestId === undefined ? {} : { requestId: context.requestId }),
+  }
+}
+
+export type Handle = ReturnType<typeof createHandler>
+
+/** Load, decide, append, and try again on a conflict. Commands to one stream queue in this process. */
+export function createHandler(log: EventLog) {
+  const queues = new Map<string, Promise<unknown>>()
+
+  async function inTurn<T>(stream: string, work: () => Promise<T>): Promise<T> {
+    const before = queues.get(stream) ?? Promise.resolve()
+    // The one before has told its own caller of its failure.
+    const mine = before.catch(() => undefined).then(work)
+    queues.set(stream, mine)
+    try {
+      return await mine
+    } finally {
+      if (queues.get(stream) === mine) queues.delete(stream)
+    }
+  }
+
+  async function attempt<S extends { readonly revision: number }, C, F extends Fact>(
+    aggregate: Aggregate<S, C, F>,
+    command: C,
+    context: CommandContext,
+  ): Promise<Handled<S, F>> {
+    let state = await aggregate.load(command)
+    let position: Position | undefined
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      for await (const recorded of log.readStream(aggregate.stream, state.revision)) {
+        state = aggregate.evolve(state, recorded.event as Event<F>, command)
+        position = recorded.position
+      }
+      const decision = aggregate.decide(state, command)
+      if (isRefusal(decision)) return { outcome: decision, state, position }
+      const events = decision.map((fact) => envelope(fact, context))
+      if (events.length === 0) return { outcome: [], state, position }
+      const appended = await log.append(aggregate.stream, state.revision, events, context.signal)
+      if (appended.status === 'appended') return { outcome: events, state, position: appended.positions.at(-1) }
+    }
+    throw new ContentionError(`${aggregate.stream} moved at each of ${MAX_TRIES} tries`)
+  }
+
+  return async function handle<S extends { readonly revision: number }, C, F extends Fact>(
+    aggregate: Aggregate<S, C, F>,
+    command: C,
+    context: CommandContext,
+  ): Promise<Handled<S, F>> {
+    return await inTurn(aggregate.stream, () => attempt(aggregate, command, context))
+  }
+}

@@ -1,0 +1,30 @@
+/** State: what is, and what decisions rest on. Activity: what was asked for (pulls, access). One space of positions. */
+export type Lane = 'state' | 'activity'
+
+const ACTIVITY = ['activity-', 'checkpoint-']
+
+/** A stream's kind, the part before its first dash, says its lane. */
+export function laneOf(stream: string): Lane {
+  return ACTIVITY.some((prefix) => stream.startsWith(prefix)) ? 'activity' : 'state'
+}
+
+/** A repository's key, `<project id>/<path>`: the project's id, since a name may come to stand for another project. */
+export type RepositoryKey = string & { readonly __brand: 'RepositoryKey' }
+
+export function repositoryKey(projectId: string, path: string): RepositoryKey {
+  return `${projectId}/${path}` as RepositoryKey
+}
+
+export function repositoryOfStream(stream: string): RepositoryKey | undefined {
+  return stream.startsWith('repository-') ? (stream.slice('repository-'.length) as RepositoryKey) : undefined
+}
+
+export const streams = {
+  log: 'log',
+  settings: 'settings',
+  users: 'users',
+  projects: 'projects',
+  repository: (key: RepositoryKey) => `repository-${key}`,
+  upload: (id: string) => `upload-${id}`,
+  activity: (boot: string) => `activity-${boot}`,
+}

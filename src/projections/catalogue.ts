@@ -1,0 +1,147 @@
+import type { Manifest } from '../oci/manifest.ts'
+import type { Recorded } from '../ports/event.ts'
+import { positionNumber } from '../ports/position.ts'
+import { repositoryOfStream } from '../ports/streams.ts'
+import { put, set } from './projection.ts'
+import type { Change, FoldContext, Projection, Table } from './projection.ts'
+import { stateFact } from './facts.ts'
+
+/** Where each repository's stream stood when its rows were as they are: a decision loads the rows and folds what came after. */
+const heads: Table = { name: 'heads', columns: { repository: 'text', revision: 'bigint' }, key: ['repository'] }
+
+const projects: Table = {
+  name: 'projects',
+  columns: { id: 'text', number: 'integer', name: 'text', visibility: 'text', owner: 'text', created_at: 'timestamptz' },
+  key: ['id'],
+  indexes: ['(name)'],
+}
+
+const repositories: Table = {
+  name: 'repositories',
+  columns: { repository: 'text', project: 'text', path: 'text', number: 'bigint', created_at: 'timestamptz' },
+  key: ['repository'],
+  keep: ['number', 'created_at'],
+  indexes: ['(project, path)'],
+}
+
+/** A tag's every life: it pointed at `digest` from `from_pos` on, until `to_pos` (null: still). */
+const tags: Table = {
+  name: 'tags',
+  columns: {
+    repository: 'text',
+    name: 'text',
+    digest: 'text',
+    from_pos: 'bigint',
+    from_at: 'timestamptz',
+    to_pos: 'bigint',
+    to_at: 'timestamptz',
+    number: 'bigint',
+  },
+  key: ['repository', 'name', 'from_pos'],
+  indexes: ['unique (repository, name) where to_pos is null', '(repository, digest) where to_pos is null'],
+}
+
+const manifests: Table = {
+  name: 'manifests',
+  columns: {
+    repository: 'text',
+    digest: 'text',
+    live: 'boolean',
+    media_type: 'text',
+    size: 'bigint',
+    subject: 'text',
+    artifact_type: 'text',
+    annotations: 'text',
+    pushed_at: 'timestamptz',
+    number: 'bigint',
+  },
+  key: ['repository', 'digest'],
+  keep: ['number'],
+  indexes: ['(repository, subject, digest) where live and subject is not null'],
+}
+
+/** A row stands for ever once the repository rightfully held the blob; `linked` says whether it holds it now. */
+const blobs: Table = {
+  name: 'blobs',
+  columns: { repository: 'text', digest: 'text', size: 'bigint', linked: 'boolean' },
+  key: ['repository', 'digest'],
+  indexes: ['(digest) where linked'],
+}
+
+/** What there is: repositories, tags with the times at which they were so, manifests, blobs by repository, referrers. */
+export const catalogue: Projection = {
+  name: 'catalogue',
+  tables: [heads, projects, repositories, tags, manifests, blobs],
+  async fold(recorded, context): Promise<readonly Change[]> {
+    const repository = repositoryOfStream(recorded.stream)
+    const changes = await changesOf(recorded, context)
+    return repository === undefined ? changes : [...changes, put(heads, { repository, revision: recorded.revision })]
+  },
+}
+
+async function changesOf(recorded: Recorded, context: FoldContext): Promise<readonly Change[]> {
+  const fact = stateFact(recorded.event)
+  const repository = repositoryOfStream(recorded.stream) ?? ''
+  const at = context.asOf
+  const pos = positionNumber(recorded.position)
+  switch (fact.type) {
+    case 'LogNamed':
+    case 'RegistryCreated':
+    case 'UserCreated':
+      return []
+    case 'ProjectCreated': {
+      const { project, number, name, visibility, owner } = fact.data
+      return [put(projects, { id: project, number, name, visibility, owner, created_at: at })]
+    }
+    case 'BlobUploaded':
+    case 'BlobMounted': {
+      const { digest, size } = fact.data
+      return [put(blobs, { repository: fact.data.repository, digest, size, linked: true })]
+    }
+    case 'RepositoryCreated': {
+      const [project = '', ...path] = repository.split('/')
+      return [put(repositories, { repository, project, path: path.join('/'), number: context.ordinal, created_at: at })]
+    }
+    case 'ManifestPushed': {
+      const { digest, mediaType, size, subject } = fact.data
+      const manifest = await context.manifest(digest, mediaType)
+      const row = {
+        repository,
+        digest,
+        live: true,
+        media_type: mediaType,
+        size,
+        subject: subject ?? null,
+        artifact_type: manifest?.artifactType ?? null,
+        annotations: annotationsOf(manifest),
+        pushed_at: at,
+        number: context.ordinal,
+      }
+      const relinked = (manifest?.blobs ?? []).map((blob) => set(blobs, { repository, digest: blob.digest, linked: false }, { linked: true }))
+      return [put(manifests, row), ...relinked]
+    }
+    case 'TagAssigned': {
+      const { tag, digest } = fact.data
+      return [
+        set(tags, { repository, name: tag, to_pos: null }, { to_pos: pos, to_at: at }),
+        put(tags, { repository, name: tag, digest, from_pos: pos, from_at: at, to_pos: null, to_at: null, number: context.ordinal }),
+      ]
+    }
+    case 'TagDeleted':
+      return [set(tags, { repository, name: fact.data.tag, to_pos: null }, { to_pos: pos, to_at: at })]
+    case 'ManifestDeleted': {
+      const { digest } = fact.data
+      return [
+        set(manifests, { repository, digest }, { live: false }),
+        set(tags, { repository, digest, to_pos: null }, { to_pos: pos, to_at: at }),
+      ]
+    }
+    case 'BlobDeleted':
+      return [set(blobs, { repository, digest: fact.data.digest }, { linked: false })]
+  }
+}
+
+/** Kept for manifests that refer to another: a list of referrers shows them, and must not open each manifest for it. */
+function annotationsOf(manifest: Manifest | undefined): string | null {
+  return manifest?.subject === undefined || manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations)
+}

@@ -1,0 +1,43 @@
+import { LRUCache } from 'lru-cache'
+
+/**
+ * A bounded memory in front of queries. A miss is never remembered. A row that was read is stored only if nothing of its key has
+ * changed since the read began: a change drops the entry and every read of it that is under way.
+ */
+export function createMemory<V extends object | string | number>(maxEntries: number) {
+  const entries = new LRUCache<string, { value: V }>({ max: maxEntries })
+  const reading = new Map<string, Promise<V | undefined>>()
+
+  return {
+    /** The remembered value, without a read. */
+    peek(key: string): V | undefined {
+      return entries.get(key)?.value
+    },
+    /** The value of a key; callers that ask while a read is under way share it. */
+    async get(key: string, read: () => Promise<V | undefined>): Promise<V | undefined> {
+      const remembered = entries.get(key)
+      if (remembered !== undefined) return remembered.value
+      const underWay = reading.get(key)
+      if (underWay !== undefined) return await underWay
+      const started = read()
+      reading.set(key, started)
+      try {
+        const value = await started
+        if (value !== undefined && reading.get(key) === started) entries.set(key, { value })
+        return value
+      } finally {
+        if (reading.get(key) === started) reading.delete(key)
+      }
+    },
+    drop(key: string): void {
+      entries.delete(key)
+      reading.delete(key)
+    },
+    clear(): void {
+      entries.clear()
+      reading.clear()
+    },
+  }
+}
+
+export type Memory<V extends object | string | number> = ReturnType<typeof createMemory<V>>

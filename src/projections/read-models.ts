@@ -1,0 +1,77 @@
+import type { ClientBase, Pool } from 'pg'
+import { audit } from './audit.ts'
+import { catalogue } from './catalogue.ts'
+import { dictionariesOf } from './projection.ts'
+import type { ProjectionGroup, Table } from './projection.ts'
+import { pulls } from './pulls.ts'
+
+/** The catalogue follows state alone, so that a storm of pulls never delays a push; what looks back follows both lanes. */
+export const catalogueGroup: ProjectionGroup = { name: 'catalogue', lanes: ['state'], projections: [catalogue] }
+export const trailGroup: ProjectionGroup = { name: 'trail', lanes: ['state', 'activity'], projections: [audit, pulls] }
+export const groups: readonly ProjectionGroup[] = [catalogueGroup, trailGroup]
+
+export const tablesOf = (group: ProjectionGroup): Table[] => group.projections.flatMap((projection) => [...projection.tables])
+
+/** Each version of the read models is a schema of its own; which one is live is a number in one row. */
+export const schemaName = (version: number): string => `rm_${version}`
+
+export async function prepareRegister(pool: Pool): Promise<void> {
+  await pool.query(`
+    create schema if not exists varve;
+    create table if not exists varve.read_models (only boolean primary key default true check (only), live integer not null, newest integer not null);`)
+}
+
+/** The live version, or undefined before the first start has made one. */
+export async function liveVersion(client: Pool | ClientBase): Promise<number | undefined> {
+  const { rows } = await client.query<{ live: number }>('select live from varve.read_models')
+  return rows[0]?.live
+}
+
+/** Makes the schema of a new version and returns its number; the first is live at once. */
+export async function createVersion(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ newest: number }>(
+    `insert into varve.read_models as r (live, newest) values (1, 1) on conflict (only) do update set newest = r.newest + 1 returning newest`,
+  )
+  const version = rows[0]?.newest ?? 1
+  await pool.query(groups.map((group) => groupSql(schemaName(version), group)).join('\n'))
+  return version
+}
+
+/** Indexes are made after the load: a row then costs no index insertion of its own. */
+export async function createIndexes(pool: Pool, version: number): Promise<void> {
+  for (const table of groups.flatMap(tablesOf)) {
+    for (const [index, definition] of (table.indexes ?? []).entries()) {
+      const unique = definition.startsWith('unique ') ? 'unique ' : ''
+      await pool.query(
+        `create ${unique}index if not exists ${table.name}_${index + 1} on ${schemaName(version)}.${table.name} ${definition.replace(/^unique /, '')}`,
+      )
+    }
+  }
+}
+
+/** Makes a version the live one, if the live one is still the one that the caller saw. */
+export async function switchTo(pool: Pool, version: number, from: number): Promise<boolean> {
+  const { rowCount } = await pool.query('update varve.read_models set live = $1 where live = $2', [version, from])
+  return rowCount === 1
+}
+
+export async function dropVersion(pool: Pool, version: number): Promise<void> {
+  await pool.query(`drop schema if exists ${schemaName(version)} cascade`)
+}
+
+function groupSql(schema: string, group: ProjectionGroup): string {
+  return [
+    `create schema if not exists ${schema};`,
+    `create table if not exists ${schema}.checkpoints (name text primary key, position text, ordinal bigint not null, as_of text not null);`,
+    ...dictionariesOf(group).map(
+      (name) => `create table ${schema}.${name} (n integer primary key, value text collate "C" not null);
+                 create index ${name}_value on ${schema}.${name} using hash (value);`,
+    ),
+    ...tablesOf(group).map((table) => tableSql(schema, table)),
+  ].join('\n')
+}
+
+function tableSql(schema: string, table: Table): string {
+  const columns = Object.entries(table.columns).map(([name, type]) => `${name} ${type === 'text' ? 'text collate "C"' : typeof type === 'string' ? type : 'integer'}`)
+  return `create table ${schema}.${table.name} (${[...columns, `primary key (${table.key.join(', ')})`].join(', ')});`
+}

@@ -1,0 +1,174 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { ClientBase, Pool } from 'pg'
+import type { EventLog } from '../ports/event-log.ts'
+import type { Recorded } from '../ports/event.ts'
+import { comparePositions, parsePosition } from '../ports/position.ts'
+import type { Position } from '../ports/position.ts'
+import { laneOf } from '../ports/streams.ts'
+import { createBatch, createDictionaries } from './writer.ts'
+import type { FoldContext, ProjectionGroup } from './projection.ts'
+
+/** How far a group has come. `ordinal` and `asOf` are those of the state lane up to there. */
+export type Checkpoint = { readonly position: Position | undefined; readonly ordinal: number; readonly asOf: string }
+
+export const START: Checkpoint = { position: undefined, ordinal: 0, asOf: '' }
+
+export type Reads = Pick<FoldContext, 'manifest' | 'openPrivate'>
+
+export type Committed = { readonly events: readonly Recorded[]; readonly position: Position }
+
+/** A batch is committed at a marker; one page of the log is at most this many events, so a batch is not much more. */
+const MAX_BATCH = 2_000
+/** How often a checkpoint moves when only events of other lanes have passed. */
+const IDLE_CHECKPOINT_MS = 10_000
+
+export async function readCheckpoint(client: Pool | ClientBase, schema: string, group: string): Promise<Checkpoint> {
+  const { rows } = await client.query<{ position: string | null; ordinal: string; as_of: string }>(
+    `select position, ordinal, as_of from ${schema}.checkpoints where name = $1`,
+    [group],
+  )
+  const [row] = rows
+  if (row === undefined) return START
+  return { position: row.position === null ? undefined : parsePosition(row.position), ordinal: Number(row.ordinal), asOf: row.as_of }
+}
+
+/**
+ * Folds events into rows of one schema. Rows and checkpoint move in one transaction, the checkpoint by compare-and-set, so a
+ * second writer of the same schema stops instead of counting twice. Follows after a crash, so its commits need not be synced.
+ */
+export function createFolder(pool: Pool, schema: string, group: ProjectionGroup, reads: Reads, start: Checkpoint) {
+  const dictionaries = createDictionaries()
+  let checkpoint = start
+
+  async function moveCheckpoint(client: ClientBase, next: Checkpoint): Promise<void> {
+    const { rowCount } = await client.query(
+      `insert into ${schema}.checkpoints as c (name, position, ordinal, as_of) values ($1, $2, $3, $4)
+       on conflict (name) do update set position = $2, ordinal = $3, as_of = $4 where c.position is not distinct from $5`,
+      [group.name, next.position, next.ordinal, next.asOf, checkpoint.position],
+    )
+    if (rowCount !== 1) throw new Error(`another process moved the checkpoint of ${group.name} in ${schema}`)
+  }
+
+  return {
+    checkpoint: () => checkpoint,
+    /** Commits the events and the position that they reach to. */
+    async commit(events: readonly Recorded[], position: Position): Promise<void> {
+      const batch = createBatch()
+      let { ordinal, asOf } = checkpoint
+      for (const recorded of events) {
+        if (laneOf(recorded.stream) === 'state') {
+          ordinal += 1
+          if (recorded.event.at > asOf) asOf = recorded.event.at
+        }
+        const context = { ...reads, ordinal, asOf }
+        for (const projection of group.projections) for (const change of await projection.fold(recorded, context)) batch.add(change)
+      }
+      const next = { position, ordinal, asOf }
+      const client = await pool.connect()
+      let broken: Error | undefined
+      try {
+        await client.query('begin; set local synchronous_commit = off')
+        await batch.write(client, schema, dictionaries)
+        await moveCheckpoint(client, next)
+        await client.query('commit')
+        checkpoint = next
+      } catch (error) {
+        dictionaries.forget()
+        broken = error instanceof Error ? error : new Error(String(error))
+        throw error
+      } finally {
+        // A client whose transaction failed is not handed to anybody else.
+        client.release(broken)
+      }
+    },
+  }
+}
+
+/**
+ * Follows the log for good. Postgres being away is waited for; anything else, such as an event that this release does not know,
+ * stops the group loudly: the returned promise rejects.
+ */
+export async function follow(
+  log: EventLog,
+  folder: ReturnType<typeof createFolder>,
+  group: ProjectionGroup,
+  onCommitted: (committed: Committed) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let failures = 0
+  while (!signal.aborted) {
+    try {
+      await followOnce(log, folder, group, onCommitted, signal, () => {
+        failures = 0
+      })
+    } catch (error) {
+      if (signal.aborted) return
+      if (!isPassing(error)) throw error
+      failures += 1
+      await sleep(Math.min(100 * 2 ** failures, 2_000), undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+async function followOnce(
+  log: EventLog,
+  folder: ReturnType<typeof createFolder>,
+  group: ProjectionGroup,
+  onCommitted: (committed: Committed) => void,
+  signal: AbortSignal,
+  progressed: () => void,
+): Promise<void> {
+  const { position } = folder.checkpoint()
+  let events: Recorded[] = []
+  let savedAt = performance.now()
+  for await (const delivery of log.subscribe(group.lanes, position === undefined ? 'start' : { after: position }, signal)) {
+    if (delivery.kind === 'event') {
+      events.push(delivery.recorded)
+      continue
+    }
+    const idle = events.length === 0
+    const saved = folder.checkpoint().position
+    const moved = saved === undefined || comparePositions(delivery.position, saved) > 0
+    if (!idle || (moved && performance.now() - savedAt > IDLE_CHECKPOINT_MS)) {
+      await folder.commit(events, delivery.position)
+      savedAt = performance.now()
+    }
+    progressed()
+    onCommitted({ events, position: delivery.position })
+    events = []
+  }
+}
+
+/** Folds up to a position and stops there: for rebuilds. Answers how many events there were. */
+export async function foldUpTo(
+  log: EventLog,
+  folder: ReturnType<typeof createFolder>,
+  group: ProjectionGroup,
+  end: Position,
+  onProgress: (position: Position) => void,
+): Promise<void> {
+  const { position } = folder.checkpoint()
+  let events: Recorded[] = []
+  for await (const recorded of log.readAll(group.lanes, position === undefined ? 'start' : { after: position })) {
+    if (comparePositions(recorded.position, end) > 0) break
+    events.push(recorded)
+    if (events.length < MAX_BATCH) continue
+    await folder.commit(events, recorded.position)
+    onProgress(recorded.position)
+    events = []
+  }
+  const reached = folder.checkpoint().position
+  if (events.length > 0 || reached === undefined || comparePositions(end, reached) > 0) await folder.commit(events, end)
+  onProgress(end)
+}
+
+/** Whether an error is of the connection to Postgres or of its state, and so passes. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return /^(08|57|58|53|40)/.test(error.code ?? '')
+  return (
+    error instanceof Error &&
+    (('code' in error && typeof error.code === 'string' && /^(ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(error.code)) ||
+      /connection terminated|timeout|Client was closed|Connection terminated/i.test(error.message))
+  )
+}

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { AppendResult, Delivery, EventCodec, EventLog, From, Resolved } from '../../../ports/event-log.ts'
+import type { Recorded } from '../../../ports/event.ts'
+import { parsePosition, position, positionLog, positionNumber } from '../../../ports/position.ts'
+import type { Position } from '../../../ports/position.ts'
+import { laneOf, streams } from '../../../ports/streams.ts'
+import type { Lane } from '../../../ports/streams.ts'
+import { logNameIn } from '../naming.ts'
+import { createCommitter } from './committer.ts'
+import type { CommitObserver } from './committer.ts'
+import { schema } from './schema.ts'
+
+type Row = { pos: string; stream: string; rev: string; hash: Buffer; body: string }
+
+const COLUMNS = 'pos, stream, rev, hash, body'
+/** A page is sized by the bytes that the last one held: an event has 300 bytes or 250,000. */
+const PAGE_BYTES = 4_000_000
+const MAX_PAGE_ROWS = 2_000
+/** How often another process's appends are looked for; this one's own wake its subscriptions at once. */
+const POLL_MS = 200
+const MARKER_MS = 1_000
+
+export type PostgresLog = EventLog & {
+  /** The log's clock minus this machine's, as the last commit saw it. */
+  clockSkewMs(): number
+}
+
+/**
+ * The log in Postgres: any number of processes may append, positions are dense, and commit order is position order.
+ *
+ * `synchronous_commit` is on whatever the server's default is, and `transaction_timeout` bounds how long a client that was lost
+ * in the middle of a call can hold the log's lock.
+ */
+export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec, observe: CommitObserver = () => undefined): Promise<PostgresLog> {
+  const pool = new pg.Pool({ ...config, max: 6, application_name: 'varve log reader' })
+  // An idle connection that breaks is replaced by the next query, which reports what it meets.
+  pool.on('error', () => undefined)
+  await pool.query(schema)
+  let name = await readName()
+  let knownHead = await queryHead()
+  let wake = Promise.withResolvers<undefined>()
+
+  const committer = createCommitter(
+    () =>
+      new pg.Client({
+        ...config,
+        application_name: 'varve log writer',
+        query_timeout: 15_000,
+        connectionTimeoutMillis: 5_000,
+        keepAlive: true,
+        options: '-c synchronous_commit=on -c transaction_timeout=10s -c default_transaction_isolation=read\\ committed',
+      }),
+    advance,
+    observe,
+  )
+
+  function advance(head: number): void {
+    if (head <= knownHead) return
+    knownHead = head
+    wake.resolve(undefined)
+    wake = Promise.withResolvers()
+  }
+
+  async function readName(): Promise<string | undefined> {
+    const { rows } = await pool.query<Row>(`select ${COLUMNS} from varve_log.state where stream = $1 order by rev desc limit 1`, [streams.log])
+    const [row] = rows
+    return row === undefined ? undefined : logNameIn(row.stream, [codec.decode(row.body, row.hash)])
+  }
+
+  async function queryHead(): Promise<number> {
+    const { rows } = await pool.query<{ head: string }>({
+      name: 'head',
+      text: `select greatest(coalesce((select pos from varve_log.state order by pos desc limit 1), 0),
+                             coalesce((select pos from varve_log.activity order by pos desc limit 1), 0)) as head`,
+    })
+    return Number(rows[0]?.head ?? 0)
+  }
+
+  const at = (number: number | string): Position => {
+    if (name === undefined) throw new Error('the first append to a log names it (LogNamed)')
+    return position(name, number)
+  }
+
+  const recorded = (row: Row): Recorded => ({
+    event: codec.decode(row.body, row.hash),
+    stream: row.stream,
+    revision: Number(row.rev),
+    position: at(row.pos),
+    hash: row.hash.toString('hex'),
+  })
+
+  /** The number before the first wanted one. A position of another log would skip events or repeat them, so it is refused. */
+  function before(from: From): number {
+    if (from === 'start') return 0
+    const given = 'after' in from ? from.after : from.at
+    if (positionLog(given) !== name) throw new Error(`${given} is a position of another log than ${name ?? 'this one'}`)
+    return Number(positionNumber(given)) - ('after' in from ? 0 : 1)
+  }
+
+  const lanePages: Record<Lane, string> = {
+    state: `(select ${COLUMNS} from varve_log.state where pos > $1 and pos <= $2 order by pos limit $3)`,
+    activity: `(select ${COLUMNS} from varve_log.activity where pos > $1 and pos <= $2 order by pos limit $3)`,
+  }
+
+  async function readPage(lanes: readonly Lane[], after: number, head: number, limit: number): Promise<Row[]> {
+    const text = lanes.length === 1 ? lanes.map((lane) => lanePages[lane]).join() : `${lanePages.state} union all ${lanePages.activity} order by pos limit $3`
+    const { rows } = await pool.query<Row>({ name: `page of ${lanes.join('+')}`, text, values: [after, head, limit] })
+    return rows
+  }
+
+  /**
+   * Pages up to a head that was read *before* the page's own statement: in the other order a commit between the two would be passed over.
+   * Each page says how far it reaches; a full one only to its last row.
+   */
+  async function* pages(lanes: readonly Lane[], from: number, head: number): AsyncGenerator<{ rows: Row[]; through: number }> {
+    let after = from
+    let limit = 200
+    while (after < head) {
+      const rows = await readPage(lanes, after, head, limit)
+      const last = rows.at(-1)
+      const through = rows.length < limit || last === undefined ? head : Number(last.pos)
+      yield { rows, through }
+      after = through
+      const bytes = rows.reduce((sum, row) => sum + row.body.length, 0)
+      limit = Math.max(16, Math.min(MAX_PAGE_ROWS, Math.floor(PAGE_BYTES / (bytes / Math.max(rows.length, 1) + 1))))
+    }
+  }
+
+  return {
+    async append(stream, expected, events, signal): Promise<AppendResult> {
+      signal?.throwIfAborted()
+      const request = { stream, activity: laneOf(stream) === 'activity', expected, events: events.map((event) => codec.encode(event)) }
+      const committed = await orAborted(committer.append(request), signal)
+      if ('actual' in committed) return { status: 'conflict', actual: committed.actual }
+      name = logNameIn(stream, events) ?? name
+      return { status: 'appended', positions: events.map((_, index) => at(committed.firstPosition + index)) }
+    },
+    async *readStream(stream, after) {
+      let revision = after
+      for (;;) {
+        const { rows } = await pool.query<Row>({
+          name: `stream of ${laneOf(stream)}`,
+          text: `select ${COLUMNS} from varve_log.${laneOf(stream)} where stream = $1 and rev > $2 order by rev limit 200`,
+          values: [stream, revision],
+        })
+        for (const row of rows) yield recorded(row)
+        if (rows.length < 200) return
+        revision += rows.length
+      }
+    },
+    async *readAll(lanes, from) {
+      for await (const { rows } of pages(lanes, before(from), await queryHead())) yield* rows.map(recorded)
+    },
+    async *subscribe(lanes, from, signal): AsyncGenerator<Delivery> {
+      let reached = before(from)
+      let marked = -Infinity
+      while (!signal.aborted) {
+        const woken = wake.promise
+        if (knownHead <= reached) advance(await queryHead())
+        for await (const { rows, through } of pages(lanes, reached, knownHead)) {
+          for (const row of rows) yield { kind: 'event', recorded: recorded(row) }
+          reached = through
+          marked = performance.now()
+          yield { kind: 'marker', position: at(through) }
+        }
+        if (performance.now() - marked >= MARKER_MS && reached > 0) {
+          marked = performance.now()
+          yield { kind: 'marker', position: at(reached) }
+        }
+        if (knownHead <= reached) await pause(POLL_MS, woken, signal)
+      }
+    },
+    async resolve(text): Promise<Resolved> {
+      const given = parsePosition(text)
+      if (given === undefined) return { status: 'refused', reason: `${text} is no position` }
+      if (positionLog(given) !== name) return { status: 'refused', reason: `${text} is a position of another log` }
+      const number = positionNumber(given)
+      if (number === 0n || number > BigInt(await queryHead())) return { status: 'refused', reason: `${text} is beyond the head of the log` }
+      return { status: 'resolved', position: given }
+    },
+    async head() {
+      const head = await queryHead()
+      if (head > 0) name ??= await readName()
+      return head === 0 ? undefined : at(head)
+    },
+    clockSkewMs: committer.clockSkewMs,
+    async close() {
+      await committer.close()
+      await pool.end()
+    },
+  }
+}
+
+async function orAborted<T>(outcome: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await outcome
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => {
+    aborted.reject(signal.reason)
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([outcome, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // The caller is gone; the outcome, whichever it is, has nobody to be told to.
+    outcome.catch(() => undefined)
+  }
+}
+
+/** Waits for a wake-up, a time or the end, and leaves no timer behind. */
+async function pause(ms: number, woken: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const timer = new AbortController()
+  await Promise.race([woken, sleep(ms, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).catch(() => undefined)])
+  timer.abort()
+}
