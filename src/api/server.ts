@@ -1,0 +1,230 @@
+import { readFile, stat } from 'node:fs/promises'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { isIPv6 } from 'node:net'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createSecureContext } from 'node:tls'
+import type { Config } from '../config.ts'
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** The part of a pino logger that is used here. */
+export type ServerLog = {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export type HttpServerOptions = Pick<Config, 'listen' | 'tls'> & {
+  readonly handler: Handler
+  readonly log: ServerLog
+  /** How long a client may take over its headers. */
+  readonly headersTimeoutMs?: number
+}
+
+export type HttpServer = {
+  /** With the port that the system gave, where the configuration left it open. */
+  readonly url: string
+  /**
+   * Takes no more connections, finishes the requests under way, and returns when the last connection is closed: at the deadline,
+   * counted from the call, what is left is cut off.
+   */
+  close(deadlineMs: number): Promise<void>
+}
+
+const TLS_POLL_MS = 1_000
+
+const secureParts = async ({ certFile, keyFile }: NonNullable<Config['tls']>): Promise<{ readonly cert: Buffer; readonly key: Buffer }> => {
+  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)])
+  // Throws where they are no certificate and no key, or do not belong together.
+  createSecureContext({ cert, key })
+  return { cert, key }
+}
+
+/** Changes when one of the files is written or replaced, also behind a symbolic link, as Kubernetes does it. */
+const version = async (files: NonNullable<Config['tls']>): Promise<string> => {
+  const found = await Promise.all([files.certFile, files.keyFile].map((file) => stat(file, { bigint: true })))
+  return found.map(({ ino, mtimeNs, size }) => `${ino} ${mtimeNs} ${size}`).join(' ')
+}
+
+/** Calls `use` with each new pair that is whole; a bad one is logged once and the old stays. */
+const followTlsFiles = (
+  files: NonNullable<Config['tls']>,
+  first: string,
+  use: (parts: { readonly cert: Buffer; readonly key: Buffer }) => void,
+  log: ServerLog,
+): NodeJS.Timeout => {
+  let seen = first
+  let busy = false
+  const look = async (): Promise<void> => {
+    // Before the reading: a change in between is then seen the next time.
+    const now = await version(files).catch((error: unknown) => String(error))
+    if (now === seen) return
+    seen = now
+    try {
+      use(await secureParts(files))
+      log.info({ certFile: files.certFile }, 'the TLS certificate was read again')
+    } catch (error: unknown) {
+      log.warn({ err: error, certFile: files.certFile }, 'the new TLS certificate and key cannot be used; the old ones stay')
+    }
+  }
+  return setInterval(() => {
+    if (busy) return
+    busy = true
+    void look().finally(() => {
+      busy = false
+    })
+  }, TLS_POLL_MS).unref()
+}
+
+/** Its code, where it has one. Not by `instanceof`: errors of Node's own may be of another realm. */
+const errorCode = (error: object): unknown => ('code' in error ? error.code : undefined)
+
+const refusal = (error: object): string => {
+  switch (errorCode(error)) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return '408 Request Timeout'
+    case 'HPE_HEADER_OVERFLOW':
+      return '431 Request Header Fields Too Large'
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return '413 Payload Too Large'
+    default:
+      return '400 Bad Request'
+  }
+}
+
+const listening = (server: Server, { host, port }: Config['listen']): Promise<void> =>
+  new Promise((done, failed) => {
+    const refused = (error: Error): void => {
+      const code = errorCode(error)
+      const reason =
+        code === 'EADDRINUSE' ? 'another program listens there'
+        : code === 'EACCES' ? 'this user may not listen there'
+        : code === 'EADDRNOTAVAIL' ? 'this machine has no such address'
+        : error.message
+      failed(new Error(`VARVE_LISTEN: cannot listen on ${host}:${port}: ${reason}`, { cause: error }))
+    }
+    server.once('error', refused)
+    server.listen({ host, port }, () => {
+      server.off('error', refused)
+      done()
+    })
+  })
+
+/** Listens for HTTP, or for HTTPS where there is a certificate, whose files are read again when they change. */
+export const startHttpServer = async ({ listen, tls, handler, log, headersTimeoutMs = 60_000 }: HttpServerOptions): Promise<HttpServer> => {
+  const settings = {
+    // Node's 300 s would end the upload of a large layer over a slow line.
+    requestTimeout: 0,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(30_000, headersTimeoutMs),
+    // Longer than the 60 s of a proxy in front, so that it is never us who close a connection that it is about to use.
+    keepAliveTimeout: 75_000,
+    maxHeaderSize: 16 * 1024,
+    // Finds peers that vanished in the middle of a request, which no timeout here would.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+  } satisfies ServerOptions
+
+  let stopping = false
+  const responses = new Set<ServerResponse>()
+  const onSocket = new WeakMap<Duplex, ServerResponse>()
+
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    responses.add(response)
+    onSocket.set(request.socket, response)
+    if (stopping) response.shouldKeepAlive = false
+    response.on('close', () => {
+      responses.delete(response)
+      // Its headers may have promised to keep the connection, before anybody knew of the stop.
+      if (stopping) setImmediate(() => { server.closeIdleConnections() })
+    })
+    try {
+      handler(request, response)
+    } catch (error: unknown) {
+      log.error({ err: error }, 'a request handler threw')
+      if (response.headersSent) response.destroy()
+      else response.writeHead(500, { 'Content-Length': 0, Connection: 'close' }).end()
+    }
+  }
+
+  let server: Server
+  let follower: NodeJS.Timeout | undefined
+  if (tls === undefined) {
+    server = createServer(settings, answer)
+  } else {
+    const first = await version(tls).catch((error: unknown) => {
+      throw new Error(`VARVE_TLS_CERT, VARVE_TLS_KEY: ${String(error)}`, { cause: error })
+    })
+    const parts = await secureParts(tls).catch((error: unknown) => {
+      throw new Error(`VARVE_TLS_CERT, VARVE_TLS_KEY: the pair cannot be used: ${String(error)}`, { cause: error })
+    })
+    const options = { minVersion: 'TLSv1.2' } as const
+    const secure = createSecureServer({ ...settings, ...options, ...parts }, answer)
+    const use = (next: { readonly cert: Buffer; readonly key: Buffer }): void => {
+      secure.setSecureContext({ ...options, ...next })
+    }
+    server = secure
+    follower = followTlsFiles(tls, first, use, log)
+  }
+
+  const sockets = new Set<Socket>()
+  const track = (socket: Socket): void => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  }
+  // With TLS a connection has two sockets; both are ended at the deadline, whether its handshake is done or not.
+  server.on('connection', track)
+  server.on('secureConnection', track)
+
+  server.on('clientError', (error: Error, socket: Duplex) => {
+    const response = onSocket.get(socket)
+    const started = response !== undefined && responses.has(response) && response.headersSent
+    // A second status line in the middle of an answer would pass for its body.
+    if (started || !socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
+    else socket.end(`HTTP/1.1 ${refusal(error)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  })
+
+  try {
+    await listening(server, listen)
+  } catch (error: unknown) {
+    clearInterval(follower)
+    throw error
+  }
+  server.on('error', (error) => {
+    log.error({ err: error }, 'the HTTP server failed to take a connection')
+  })
+
+  const bound = server.address()
+  const port = typeof bound === 'object' && bound !== null ? bound.port : listen.port
+  const host = isIPv6(listen.host) ? `[${listen.host}]` : listen.host
+
+  const close = async (deadlineMs: number): Promise<void> => {
+    stopping = true
+    clearInterval(follower)
+    for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false
+    const closed = new Promise<void>((done) => {
+      server.close(() => {
+        done()
+      })
+    })
+    server.closeIdleConnections()
+    // Node counts a connection that has not asked anything yet as busy.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    const deadline = setTimeout(() => {
+      if (responses.size > 0) log.warn({ requests: responses.size }, 'requests were cut off by the stop')
+      server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
+    }, deadlineMs)
+    await closed
+    clearTimeout(deadline)
+  }
+  let closing: Promise<void> | undefined
+
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`,
+    close: (deadlineMs) => (closing ??= close(deadlineMs)),
+  }
+}
