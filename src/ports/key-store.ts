@@ -5,9 +5,6 @@ export function parseKeyId(text: string): KeyId | undefined {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text) ? (text as KeyId) : undefined
 }
 
-/** Personal data or a secret as events and tables may hold it: base64url, and it names the key that opens it. */
-export type Sealed = string & { readonly __brand: 'Sealed' }
-
 export type StoredKey =
   | { readonly status: 'present'; readonly key: Buffer }
   /** A person was forgotten: what was sealed with the key can be opened by nobody. */
@@ -26,3 +23,14 @@ export interface KeyStore {
 
 /** What only a key opens: base64url(1 ‖ key id (16 bytes) ‖ nonce (12) ‖ ciphertext ‖ tag (16)). */
 export type Sealed = string & { readonly __brand: 'Sealed' }
+
+/** Seals texts under a subject's own key, which is made at its first use. */
+export interface Sealer {
+  /** `subject` is a person's random id, or `SECRETS`. Rejects where the subject was forgotten. */
+  seal(subject: string, clear: string): Promise<Sealed>
+  /** Undefined where the subject was forgotten. Rejects where the key is absent: nothing removes one without a tombstone. */
+  open(sealed: Sealed): Promise<string | undefined>
+}
+
+/** The id of the key that seals what is nobody's: password verifiers, signing keys, credentials of third parties. */
+export const SECRETS = '00000000-0000-4000-8000-736563726574'

@@ -1,0 +1,443 @@
+import { createHash, randomUUID } from 'node:crypto'
+import type { Hash } from 'node:crypto'
+import { constants, link, mkdir, open, opendir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { algorithmOf, digestFromHash, digestOf, hexOf, parseDigest } from '../../oci/digest.ts'
+import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
+import { parseUploadId } from '../../ports/blob-store.ts'
+import type { AppendResult, BlobStat, BlobStore, CommitResult, UploadId } from '../../ports/blob-store.ts'
+import { FANOUT, hasCode, makeFanout, syncFolder, writeSynced } from '../durable.ts'
+
+/** What one write gathers, and what one read brings: with one read ahead, a stalled client holds two of these. */
+const WRITE_BYTES = 256 * 1024
+const READ_BYTES = 128 * 1024
+const SPACE_CHECK_BYTES = 64 * 1024 * 1024
+const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512']
+
+/** Node's hashes have no saved form, so it lives as long as the process, and is trusted only while `hashed` is the file's size. */
+type RunningHash = { readonly algorithm: DigestAlgorithm; readonly hash: Hash; hashed: number }
+
+/** Who writes to an upload: at most one at a time. */
+type Writer = { readonly cancelled: AbortController; readonly ended: Promise<void> }
+
+/**
+ * Blobs as files: `blobs/<algorithm>/<2 hex>/<hex>`, `uploads/<uuid>` and `quarantine/` in one folder, on one file system.
+ *
+ * A blob's file appears under its name whole and synced (a hard link to the upload's file), and is never written again. An upload
+ * whose file has a second name was committed by a process that died before it could answer: it takes no more bytes.
+ */
+export async function openFileBlobStore(options: {
+  readonly folder: string
+  /** Free space that uploads leave alone; undefined: see `defaultReserve`. */
+  readonly minFreeBytes: number | undefined
+}): Promise<BlobStore> {
+  const blobs = join(options.folder, 'blobs')
+  const uploads = join(options.folder, 'uploads')
+  const quarantine = join(options.folder, 'quarantine')
+  await Promise.all([blobs, uploads, quarantine].map((path) => mkdir(path, { recursive: true })))
+  for (const algorithm of ALGORITHMS) await makeFanout(join(blobs, algorithm))
+  await syncFolder(options.folder)
+
+  const hashes = new Map<UploadId, RunningHash>()
+  const writers = new Map<UploadId, Writer>()
+
+  const pathOf = (digest: Digest) => join(blobs, algorithmOf(digest), hexOf(digest).slice(0, 2), hexOf(digest))
+  const uploadPath = (id: UploadId) => join(uploads, id)
+
+  async function hasSpace(): Promise<boolean> {
+    const { bavail, blocks, bsize } = await statfs(uploads)
+    return bavail * bsize >= (options.minFreeBytes ?? defaultReserve(blocks * bsize))
+  }
+
+  function claim(id: UploadId): { readonly cancelled: AbortSignal; readonly release: () => void } | undefined {
+    if (writers.has(id)) return undefined
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const cancelled = new AbortController()
+    writers.set(id, { cancelled, ended: promise })
+    const release = () => {
+      writers.delete(id)
+      resolve(undefined)
+    }
+    return { cancelled: cancelled.signal, release }
+  }
+
+  /** Forgets an upload that the caller has claimed. */
+  async function removeUpload(id: UploadId): Promise<boolean> {
+    hashes.delete(id)
+    return removed(uploadPath(id))
+  }
+
+  async function appendTo(
+    file: FileHandle, id: UploadId, offset: number | undefined, source: AsyncIterable<Uint8Array>, signal: AbortSignal,
+  ): Promise<AppendResult> {
+    const { size, nlink } = await file.stat()
+    if (nlink !== 1) return { status: 'unknown-upload' }
+    if (offset !== undefined && offset !== size) return { status: 'wrong-offset', sizeBytes: size }
+    if (!(await hasSpace())) return { status: 'no-space' }
+
+    const running = hashes.get(id)
+    const buffer = Buffer.allocUnsafeSlow(WRITE_BYTES)
+    let filled = 0
+    let sizeBytes = size
+    let unchecked = 0
+
+    /** Writes what was gathered; false where there is no room for it. */
+    async function flush(): Promise<boolean> {
+      const piece = buffer.subarray(0, filled)
+      filled = 0
+      if (piece.length === 0) return true
+      unchecked += piece.length
+      if (unchecked >= SPACE_CHECK_BYTES) {
+        if (!(await hasSpace())) return false
+        unchecked = 0
+      }
+      if (!(await writeAll(file, piece, sizeBytes))) return false
+      if (running?.hashed === sizeBytes) {
+        running.hash.update(piece)
+        running.hashed += piece.length
+      }
+      sizeBytes += piece.length
+      return true
+    }
+
+    let stored = true
+    try {
+      for await (const chunk of untilAborted(source, signal)) {
+        for (let start = 0; start < chunk.length; ) {
+          const part = chunk.subarray(start, start + WRITE_BYTES - filled)
+          buffer.set(part, filled)
+          filled += part.length
+          start += part.length
+          if (filled === WRITE_BYTES && !(await flush())) return { status: 'no-space' }
+        }
+      }
+    } finally {
+      // Also where the source failed: the bytes that came before are kept.
+      stored = await flush()
+    }
+    return stored ? { status: 'appended', sizeBytes } : { status: 'no-space' }
+  }
+
+  async function commitClaimed(id: UploadId, digest: Digest, signal: AbortSignal | undefined): Promise<CommitResult> {
+    const file = await openFile(uploadPath(id), constants.O_RDWR)
+    if (file === undefined) return { status: 'unknown-upload' }
+    try {
+      await file.sync()
+      const { size } = await file.stat()
+      let running = hashes.get(id)
+      if (running?.algorithm !== algorithmOf(digest) || running.hashed !== size) {
+        running = await hashFile(file, size, algorithmOf(digest), signal)
+        hashes.set(id, running)
+      }
+      const actual = digestFromHash(running.algorithm, running.hash.copy())
+      if (actual !== digest) return { status: 'digest-mismatch', actual }
+      await place(uploadPath(id), digest, size)
+      await removeUpload(id)
+      return { status: 'committed', sizeBytes: size }
+    } finally {
+      await file.close()
+    }
+  }
+
+  /**
+   * Gives a synced file its blob's name, durably. What is there already is used as it is, since somebody may be reading it, unless
+   * its size shows that it is not the blob.
+   */
+  async function place(path: string, digest: Digest, size: number): Promise<void> {
+    const target = pathOf(digest)
+    try {
+      await link(path, target)
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error
+      if ((await sizeOf(target)) !== size) await rename(path, target)
+    }
+    await syncFolder(dirname(target))
+  }
+
+  return {
+    async openUpload(algorithm) {
+      if (!(await hasSpace())) return 'no-space'
+      const id = parseUploadId(randomUUID())
+      if (id === undefined) throw new Error('a random UUID is no upload id')
+      try {
+        const file = await open(uploadPath(id), 'wx', 0o600)
+        await file.close()
+      } catch (error) {
+        if (isFull(error)) return 'no-space'
+        throw error
+      }
+      hashes.set(id, { algorithm, hash: createHash(algorithm), hashed: 0 })
+      return id
+    },
+
+    uploadSize: (id) => sizeOf(uploadPath(id)),
+
+    async append(id, offset, source, signal) {
+      signal?.throwIfAborted()
+      const claimed = claim(id)
+      if (claimed === undefined) return { status: 'busy' }
+      try {
+        const file = await openFile(uploadPath(id), constants.O_WRONLY | constants.O_APPEND)
+        if (file === undefined) return { status: 'unknown-upload' }
+        try {
+          return await appendTo(file, id, offset, source, signal === undefined ? claimed.cancelled : AbortSignal.any([signal, claimed.cancelled]))
+        } finally {
+          await file.close()
+        }
+      } catch (error) {
+        if (claimed.cancelled.aborted) return { status: 'unknown-upload' }
+        throw error
+      } finally {
+        claimed.release()
+      }
+    },
+
+    async commit(id, digest, signal) {
+      signal?.throwIfAborted()
+      const claimed = claim(id)
+      if (claimed === undefined) return { status: 'busy' }
+      try {
+        return await commitClaimed(id, digest, signal)
+      } finally {
+        claimed.release()
+      }
+    },
+
+    async cancel(id) {
+      for (let writer = writers.get(id); writer !== undefined; writer = writers.get(id)) {
+        writer.cancelled.abort()
+        await writer.ended
+      }
+      const claimed = claim(id)
+      try {
+        return await removeUpload(id)
+      } finally {
+        claimed?.release()
+      }
+    },
+
+    async purgeUploads(before) {
+      let purged = 0
+      for await (const { name } of await opendir(uploads)) {
+        const id = parseUploadId(name)
+        const claimed = id && claim(id)
+        // A name that is no upload's is a `put` that did not end; it goes in the same way.
+        if (id !== undefined && claimed === undefined) continue
+        try {
+          const path = join(uploads, name)
+          const { mtimeMs } = await stat(path)
+          if (mtimeMs >= before.getTime()) continue
+          if (id === undefined) await removed(path)
+          else if (await removeUpload(id)) purged += 1
+        } catch (error) {
+          if (!hasCode(error, 'ENOENT')) throw error
+        } finally {
+          claimed?.release()
+        }
+      }
+      return purged
+    },
+
+    async put(digest, bytes) {
+      if (digestOf(algorithmOf(digest), bytes) !== digest) throw new Error(`these bytes are not ${digest}`)
+      const target = pathOf(digest)
+      if ((await sizeOf(target)) === bytes.length) {
+        // Whoever stores it at this moment may not have got this far.
+        await syncFolder(dirname(target))
+        return 'stored'
+      }
+      if (!(await hasSpace())) return 'no-space'
+      const temporary = join(uploads, `put-${randomUUID()}`)
+      try {
+        await writeSynced(temporary, bytes)
+        await place(temporary, digest, bytes.length)
+        return 'stored'
+      } catch (error) {
+        if (isFull(error)) return 'no-space'
+        throw error
+      } finally {
+        await rm(temporary, { force: true })
+      }
+    },
+
+    async stat(digest) {
+      const sizeBytes = await sizeOf(pathOf(digest))
+      return sizeBytes === undefined ? undefined : { digest, sizeBytes }
+    },
+
+    async open(digest, range) {
+      const path = pathOf(digest)
+      const size = await sizeOf(path)
+      if (size === undefined) return undefined
+      const { first, last } = range ?? { first: 0, last: size - 1 }
+      if (range !== undefined && !(first >= 0 && first <= last && last < size)) {
+        throw new RangeError(`bytes ${first}-${last} of ${digest}, which has ${size}`)
+      }
+      return readPath(path, first, last + 1)
+    },
+
+    async read(digest) {
+      try {
+        return await readFile(pathOf(digest))
+      } catch (error) {
+        if (hasCode(error, 'ENOENT')) return undefined
+        throw error
+      }
+    },
+
+    async *list(): AsyncGenerator<BlobStat> {
+      for (const algorithm of ALGORITHMS) {
+        for (const fan of FANOUT) {
+          const folder = join(blobs, algorithm, fan)
+          for await (const { name } of await opendir(folder)) {
+            const digest = parseDigest(`${algorithm}:${name}`)
+            const sizeBytes = digest && (await sizeOf(join(folder, name)))
+            if (digest !== undefined && sizeBytes !== undefined) yield { digest, sizeBytes }
+          }
+        }
+      }
+    },
+
+    async quarantine(digest) {
+      // One digest may be found corrupt more than once.
+      const target = join(quarantine, `${algorithmOf(digest)}-${hexOf(digest)}.${randomUUID()}`)
+      await rename(pathOf(digest), target)
+      await syncFolder(quarantine)
+      await syncFolder(dirname(pathOf(digest)))
+      return target
+    },
+
+    async delete(digest) {
+      if (await removed(pathOf(digest))) await syncFolder(dirname(pathOf(digest)))
+    },
+  }
+}
+
+/** The lesser of 2 GiB and 5 % of the file system. */
+export function defaultReserve(fileSystemBytes: number): number {
+  return Math.min(2 * 1024 ** 3, fileSystemBytes * 0.05)
+}
+
+function isFull(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC', 'EDQUOT')
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+async function openFile(path: string, flags: number): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, flags)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+async function removed(path: string): Promise<boolean> {
+  try {
+    await rm(path)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
+/** Writes all of a piece at the end of a file of `sizeBytes`, or none of it: false where the disk is full. */
+async function writeAll(file: FileHandle, piece: Buffer, sizeBytes: number): Promise<boolean> {
+  try {
+    for (let start = 0; start < piece.length; ) {
+      const { bytesWritten } = await file.write(piece, start)
+      start += bytesWritten
+    }
+    return true
+  } catch (error) {
+    await file.truncate(sizeBytes)
+    if (isFull(error)) return false
+    throw error
+  }
+}
+
+async function hashFile(file: FileHandle, size: number, algorithm: DigestAlgorithm, signal: AbortSignal | undefined): Promise<RunningHash> {
+  const hash = createHash(algorithm)
+  for await (const piece of readPieces(file, 0, size)) {
+    signal?.throwIfAborted()
+    hash.update(piece)
+  }
+  return { algorithm, hash, hashed: size }
+}
+
+/** Opens the file once the first bytes are asked for, so that one who never asks leaves nothing open. */
+async function* readPath(path: string, start: number, end: number): AsyncGenerator<Buffer> {
+  const file = await open(path, 'r')
+  try {
+    yield* readPieces(file, start, end)
+  } finally {
+    await file.close()
+  }
+}
+
+/** The bytes from `start` up to `end`; the next piece is being read while the consumer has this one. */
+async function* readPieces(file: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
+  const readAt = (position: number) => {
+    const length = Math.min(READ_BYTES, end - position)
+    const read = file.read(Buffer.allocUnsafeSlow(length), 0, length, position)
+    // Whoever stops early does not come back for it.
+    read.catch(() => undefined)
+    return read
+  }
+  let next = start < end ? readAt(start) : undefined
+  for (let position = start; next !== undefined; ) {
+    const { bytesRead, buffer } = await next
+    if (bytesRead === 0) throw new Error(`a file ended at ${position}, not at ${end}`)
+    position += bytesRead
+    next = position < end ? readAt(position) : undefined
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+/** A source's chunks until the signal aborts, also while the source has nothing to give: then the signal's reason is thrown. */
+async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]()
+  let interrupt: (() => void) | undefined
+  const onAbort = () => interrupt?.()
+  signal.addEventListener('abort', onAbort)
+  let open = true
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      // Not Promise.race with one promise of the abort: that would keep something of every chunk until the end.
+      const result = await new Promise<IteratorResult<T> | undefined>((resolve, reject) => {
+        interrupt = () => {
+          resolve(undefined)
+        }
+        const next = iterator.next()
+        next.catch(() => {
+          open = false
+        })
+        next.then(resolve, reject)
+      })
+      if (result?.done === true) {
+        open = false
+        return
+      }
+      if (result !== undefined) yield result.value
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    if (open) {
+      const closed = iterator.return?.()
+      // An async generator that waits for its next chunk returns only after it, which may be never.
+      if (signal.aborted) closed?.catch(() => undefined)
+      else await closed
+    }
+  }
+}

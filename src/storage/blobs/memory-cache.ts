@@ -1,0 +1,108 @@
+import { LRUCache } from 'lru-cache'
+import type { Digest } from '../../oci/digest.ts'
+import type { BlobStore } from '../../ports/blob-store.ts'
+
+/** What an entry costs beside its bytes, about; an empty blob's entry has a size too. */
+const ENTRY_BYTES = 512
+
+/**
+ * A BlobStore that keeps small blobs that were read in memory, bounded by bytes. All who ask for the same blob at once share one
+ * read, and all get the same buffer: nobody writes into it. Bytes of a digest never change, so an entry goes only for room, or
+ * when the blob is set aside or healed. A miss is never remembered.
+ */
+export function cachingBlobStore(
+  store: BlobStore,
+  { maxBytes, maxBlobBytes = 8 * 1024 * 1024 }: { readonly maxBytes: number; readonly maxBlobBytes?: number },
+): BlobStore {
+  const held = new LRUCache<Digest, Buffer>({ maxSize: Math.max(1, maxBytes), sizeCalculation: (bytes) => ENTRY_BYTES + bytes.length })
+  const loading = new Map<Digest, Promise<Buffer | 'large' | undefined>>()
+
+  function drop(digest: Digest): void {
+    held.delete(digest)
+    // Who waits for it may have it, but a read that began before is not kept after.
+    loading.delete(digest)
+  }
+
+  /** What was read before the store healed the blob is not it. */
+  function dropUnlessOf(digest: Digest, sizeBytes: number): void {
+    loading.delete(digest)
+    if (held.peek(digest)?.length !== sizeBytes) held.delete(digest)
+  }
+
+  async function load(digest: Digest): Promise<Buffer | 'large' | undefined> {
+    const size = (await store.stat(digest))?.sizeBytes
+    if (size === undefined) return undefined
+    return size > maxBlobBytes ? 'large' : store.read(digest)
+  }
+
+  function find(digest: Digest): Buffer | Promise<Buffer | 'large' | undefined> {
+    const bytes = held.get(digest)
+    if (bytes !== undefined) return bytes
+    const shared = loading.get(digest)
+    if (shared !== undefined) return shared
+    const loaded = load(digest).then(
+      (found) => {
+        if (loading.get(digest) !== loaded) return found
+        loading.delete(digest)
+        if (Buffer.isBuffer(found)) held.set(digest, found)
+        return found
+      },
+      (error: unknown) => {
+        if (loading.get(digest) === loaded) loading.delete(digest)
+        throw error
+      },
+    )
+    loading.set(digest, loaded)
+    return loaded
+  }
+
+  return {
+    ...store,
+
+    async read(digest) {
+      const found = await find(digest)
+      return found === 'large' ? store.read(digest) : found
+    },
+
+    async open(digest, range) {
+      const found = await find(digest)
+      if (found === undefined) return undefined
+      if (found === 'large') return store.open(digest, range)
+      if (range === undefined) return one(found)
+      const { first, last } = range
+      if (!(first >= 0 && first <= last && last < found.length)) {
+        throw new RangeError(`bytes ${first}-${last} of ${digest}, which has ${found.length}`)
+      }
+      return one(found.subarray(first, last + 1))
+    },
+
+    async commit(id, digest, signal) {
+      const result = await store.commit(id, digest, signal)
+      if (result.status === 'committed') dropUnlessOf(digest, result.sizeBytes)
+      return result
+    },
+
+    async put(digest, bytes) {
+      const result = await store.put(digest, bytes)
+      dropUnlessOf(digest, bytes.length)
+      return result
+    },
+
+    async quarantine(digest) {
+      const moved = await store.quarantine(digest)
+      drop(digest)
+      return moved
+    },
+
+    async delete(digest) {
+      await store.delete(digest)
+      drop(digest)
+    },
+  }
+}
+
+/** Its bytes are in memory once, however many wait to send them, so there is nothing to cut into pieces. */
+// eslint-disable-next-line @typescript-eslint/require-await -- an AsyncIterable of what is at hand
+async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
+  if (bytes.length > 0) yield bytes
+}

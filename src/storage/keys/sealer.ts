@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { parseKeyId } from '../../ports/key-store.ts'
+import type { KeyId, KeyStore, Sealer, StoredKey } from '../../ports/key-store.ts'
+import { open, seal } from '../seal.ts'
+
+const MAX_REMEMBERED_KEYS = 10_000
+/** A key forgotten through another process is used no longer than this. */
+const REMEMBERED_MS = 60_000
+
+export function createSealer(store: KeyStore): Sealer {
+  const remembered = new LRUCache<KeyId, Buffer>({ max: MAX_REMEMBERED_KEYS, ttl: REMEMBERED_MS })
+
+  async function lookup(id: KeyId): Promise<StoredKey> {
+    const key = remembered.get(id)
+    if (key !== undefined) return { status: 'present', key }
+    const stored = await store.get(id)
+    if (stored.status === 'present') remembered.set(id, stored.key)
+    return stored
+  }
+
+  async function keyFor(id: KeyId): Promise<Buffer> {
+    let stored = await lookup(id)
+    if (stored.status === 'absent') {
+      // Who comes second uses the first one's.
+      await store.create(id, randomBytes(32))
+      stored = await lookup(id)
+    }
+    if (stored.status !== 'present') throw new Error(`the key ${id} is ${stored.status}`)
+    return stored.key
+  }
+
+  return {
+    async seal(subject, clear) {
+      const id = parseKeyId(subject)
+      if (id === undefined) throw new Error('a subject is a UUID')
+      return seal(id, await keyFor(id), clear)
+    },
+    async open(sealed) {
+      const opened = await open(sealed, lookup)
+      switch (opened.status) {
+        case 'opened':
+          return opened.clear
+        case 'forgotten':
+          return undefined
+        case 'absent':
+          throw new Error('a key is gone without a tombstone: restore keys/ from the backup')
+      }
+    },
+  }
+}
