@@ -1,0 +1,130 @@
+import { mkdtemp, rm, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { digestOf, hexOf } from '../../../src/oci/digest.ts'
+import type { BlobStore } from '../../../src/ports/blob-store.ts'
+import { openFileBlobStore } from '../../../src/storage/blobs/file.ts'
+import { cachingBlobStore } from '../../../src/storage/blobs/memory-cache.ts'
+import { add, content, describeBlobStore } from './contract.ts'
+
+describeBlobStore('blobs in files, read through memory', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'varve-cache-'))
+  const reopen = async (minFreeBytes = 0) => cachingBlobStore(await openFileBlobStore({ folder, minFreeBytes }), { maxBytes: 10_000_000 })
+  return {
+    store: await reopen(),
+    reopen,
+    reopenFull: () => reopen(Number.MAX_SAFE_INTEGER),
+    close: () => rm(folder, { recursive: true }),
+  }
+})
+
+describe('blobs in memory', () => {
+  let folder: string
+  let files: BlobStore
+  let reads: string[]
+  let inner: BlobStore
+  let gate: Promise<unknown> | undefined
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'varve-cache-'))
+    files = await openFileBlobStore({ folder, minFreeBytes: 0 })
+    reads = []
+    gate = undefined
+    inner = {
+      ...files,
+      async read(digest) {
+        reads.push('read')
+        const bytes = await files.read(digest)
+        await gate
+        return bytes
+      },
+      open(digest, range) {
+        reads.push('open')
+        return files.open(digest, range)
+      },
+    }
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  const small = Buffer.from('0123456789')
+
+  it('are read once, however many ask at once and after', async () => {
+    const digest = await add(files, small)
+    const store = cachingBlobStore(inner, { maxBytes: 1_000_000 })
+    const [whole, parts] = await Promise.all([
+      Promise.all(Array.from({ length: 50 }, () => store.read(digest))),
+      Promise.all(Array.from({ length: 50 }, (_, index) => content(store, digest, { first: index % 10, last: 9 }))),
+    ])
+    for (const bytes of whole) expect(bytes).toEqual(small)
+    parts.forEach((bytes, index) => {
+      expect(bytes).toEqual(small.subarray(index % 10))
+    })
+    expect(await content(store, digest)).toEqual(small)
+    expect(reads).toEqual(['read'])
+  })
+
+  it('are small: larger ones pass through', async () => {
+    const store = cachingBlobStore(inner, { maxBytes: 1_000_000, maxBlobBytes: 9 })
+    const digest = await add(files, small)
+    expect(await content(store, digest)).toEqual(small)
+    expect(await content(store, digest, { first: 2, last: 3 })).toEqual(Buffer.from('23'))
+    expect(await store.read(digest)).toEqual(small)
+    expect(reads).toEqual(['open', 'open', 'read'])
+  })
+
+  it('take no more room than they are given, those asked for last', async () => {
+    const store = cachingBlobStore(inner, { maxBytes: 5_000 })
+    const [a, b, c] = [await add(files, Buffer.alloc(1000, 'a')), await add(files, Buffer.alloc(2000, 'b')), await add(files, Buffer.alloc(2000, 'c'))]
+    for (const digest of [a, b, c, c, a]) await store.read(digest)
+    expect(reads).toHaveLength(4)
+  })
+
+  it('may be none', async () => {
+    const store = cachingBlobStore(inner, { maxBytes: 0 })
+    const digest = await add(files, small)
+    for (let round = 0; round < 2; round += 1) expect(await store.read(digest)).toEqual(small)
+    expect(reads).toHaveLength(2)
+  })
+
+  it('do not remember a miss', async () => {
+    const store = cachingBlobStore(inner, { maxBytes: 1_000_000 })
+    const digest = digestOf('sha256', small)
+    expect(await store.read(digest)).toBeUndefined()
+    await add(files, small)
+    expect(await store.read(digest)).toEqual(small)
+  })
+
+  it('do not remember a failure', async () => {
+    const digest = await add(files, small)
+    let broken = true
+    const failing: BlobStore = { ...inner, read: (each) => (broken ? Promise.reject(new Error('disk')) : inner.read(each)) }
+    const store = cachingBlobStore(failing, { maxBytes: 1_000_000 })
+    await expect(Promise.all([store.read(digest), store.read(digest)])).rejects.toThrow('disk')
+    broken = false
+    expect(await store.read(digest)).toEqual(small)
+  })
+
+  it.each(['quarantine', 'delete'] as const)('go on %s, also when they were being read', async (verb) => {
+    const digest = await add(files, small)
+    const store = cachingBlobStore(inner, { maxBytes: 1_000_000 })
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    gate = promise
+    const reading = store.read(digest)
+    while (reads.length === 0) await new Promise(setImmediate)
+    await store[verb](digest)
+    resolve(undefined)
+    expect(await reading).toEqual(small)
+    expect(await store.read(digest)).toBeUndefined()
+  })
+
+  it.each(['commit', 'put'] as const)('go when a %s heals what they were read from', async (verb) => {
+    const store = cachingBlobStore(inner, { maxBytes: 1_000_000 })
+    const digest = await add(store, small)
+    await truncate(join(folder, 'blobs/sha256', hexOf(digest).slice(0, 2), hexOf(digest)), 3)
+    expect(await store.read(digest)).toEqual(Buffer.from('012'))
+    if (verb === 'commit') await add(store, small)
+    else await store.put(digest, small)
+    expect(await store.read(digest)).toEqual(small)
+  })
+})
