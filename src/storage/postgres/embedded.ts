@@ -130,8 +130,15 @@ const identityFor = async (folder: string): Promise<Identity> => {
   if (process.getuid?.() !== 0) return { wrapper: [] }
   const owner = await stat(folder)
   return owner.uid === 0
-    ? { wrapper: ['unshare', '--user', '--map-user=1000', '--'] }
+    ? { wrapper: ['unshare', '--user', `--map-user=${await knownUser()}`, '--'] }
     : { uid: owner.uid, gid: owner.gid, wrapper: [] }
+}
+
+/** An ordinary user that this system has, since initdb looks its own up; any will do, as it is only root's name in the namespace. */
+const knownUser = async (): Promise<string> => {
+  const entries = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n')
+  const users = entries.map((entry) => entry.split(':')[2] ?? '').filter((uid) => /^[1-9][0-9]*$/.test(uid))
+  return users.find((uid) => uid === '65534') ?? users[0] ?? '65534'
 }
 
 /** Not ours: a PGDATA or PGPORT of the caller's would be obeyed, and our secrets need not stand in another process. */
@@ -171,11 +178,18 @@ const run = (
     })
   })
 
-const explain = (output: string): string =>
-  /unshare/.test(output)
-    ? `${output.trim()}\nPostgres refuses to run as root, and no user namespace can be made here. Start Varve as an ordinary user, `
+const explain = (output: string): string => {
+  const said = output.trim()
+  if (/unshare/.test(output)) {
+    return (
+      `${said}\nPostgres refuses to run as root, and no user namespace can be made here. Start Varve as an ordinary user, `
       + 'give the data folder to one (chown), or set VARVE_POSTGRES_URL'
-    : output.trim()
+    )
+  }
+  return /could not look up effective user/.test(output)
+    ? `${said}\nPostgres needs its user to stand in /etc/passwd: start Varve as one that does, or set VARVE_POSTGRES_URL`
+    : said
+}
 
 const withoutProgram = (program: string, error: unknown): Error =>
   errorCode(error) === 'ENOENT' && program === 'unshare'
@@ -205,9 +219,8 @@ const makeMissingLinks = async (packageFolder: string): Promise<void> => {
       // Two starts may make the same link at once.
       await ignoring(['EEXIST'], symlink(relative(dirname(at), join(packageFolder, entry.source)), at))
     } catch (error: unknown) {
-      throw new Error(`${at} is missing and could not be made. Run \`node scripts/hydrate-symlinks.js\` in ${packageFolder} once, as its owner`, {
-        cause: error,
-      })
+      const remedy = `run \`node scripts/hydrate-symlinks.js\` in ${packageFolder} once, as its owner`
+      throw new Error(`${at} is missing and could not be made: ${remedy}`, { cause: error })
     }
   }
 }
@@ -345,13 +358,19 @@ export const lockServer = async (client: Pick<Client, 'query'>): Promise<boolean
 
 const SOCKET_PREFIX = 'varve-pg-'
 
-/** Short, since a socket's path has about 107 bytes, and private, since whoever reaches the socket is trusted. */
-const makeSocketFolder = async (identity: Identity): Promise<string> => {
-  // 20 bytes go to the prefix's random end and ".s.PGSQL.5432.lock".
-  const root = Buffer.byteLength(tmpdir()) > 60 ? '/tmp' : tmpdir()
-  const folder = await mkdtemp(join(root, SOCKET_PREFIX))
-  if (identity.uid !== undefined && identity.gid !== undefined) await chown(folder, identity.uid, identity.gid)
-  return folder
+/**
+ * Short, since a socket's path has about 107 bytes, and private, since whoever reaches the socket is trusted. Where the system's
+ * folder for temporary files cannot be written (a read-only container), the data folder may be short enough.
+ */
+const makeSocketFolder = async (dataFolder: string, identity: Identity): Promise<string> => {
+  // The rest of the 107 goes to the random end of the prefix and to ".s.PGSQL.5432.lock".
+  for (const root of [tmpdir(), '/tmp', dataFolder].filter((path) => Buffer.byteLength(path) <= 70)) {
+    const folder = await ignoring(['ENOENT', 'EACCES', 'EPERM', 'EROFS'], mkdtemp(join(root, SOCKET_PREFIX)))
+    if (folder === undefined) continue
+    if (identity.uid !== undefined && identity.gid !== undefined) await chown(folder, identity.uid, identity.gid)
+    return folder
+  }
+  throw new Error(`no place for the socket of Postgres: neither ${tmpdir()} nor /tmp can be written, and ${dataFolder} is too long a path`)
 }
 
 const removeSocketFolder = async (folder: string): Promise<void> => {
@@ -572,7 +591,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedOptions): Promise<E
       const orphan = await adopt()
       if (orphan !== undefined) return { ...orphan, adopted: true }
       await rotateLog(logFile, 0)
-      const socketFolder = await makeSocketFolder(identity)
+      const socketFolder = await makeSocketFolder(folder, identity)
       try {
         return { ...(await start(socketFolder)), adopted: false }
       } catch (error: unknown) {
