@@ -1,0 +1,173 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+/** What a request is about: few enough to be a label, whatever paths a client makes up. */
+export type RouteClass =
+  | 'base'
+  | 'manifest'
+  | 'blob'
+  | 'upload'
+  | 'tags'
+  | 'referrers'
+  | 'catalog'
+  | 'token'
+  | 'management'
+  | 'health'
+  | 'metrics'
+  | 'other'
+
+export type Metrics = {
+  /** Counts a request when its answer is over, with the bytes that its connection carried meanwhile. Call it before the answer begins. */
+  trackRequest(request: IncomingMessage, response: ServerResponse): void
+  /** A pull that the log has. */
+  pulled(what: 'manifest' | 'blob'): void
+  pushed(what: 'manifest' | 'blob'): void
+  /** An append to the log: how many events went together, and how long their commit took. */
+  committed(events: number, seconds: number): void
+  /** Asked at each scrape: how many events a projection is behind the log. Undefined: not known at this moment. */
+  watchLag(projection: string, lag: () => number | undefined | Promise<number | undefined>): void
+  /** The text that Prometheus reads. */
+  render(): Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+/** The class of a request's path; tried in this order, since a repository may have any of these words in its name. */
+const ROUTES: readonly (readonly [RegExp, RouteClass])[] = [
+  [/^\/v2\/?$/, 'base'],
+  [/^\/v2\/_catalog$/, 'catalog'],
+  [/^\/v2\/.+\/blobs\/uploads\/[^/]*$/, 'upload'],
+  [/^\/v2\/.+\/blobs\/[^/]+$/, 'blob'],
+  [/^\/v2\/.+\/manifests\/[^/]+$/, 'manifest'],
+  [/^\/v2\/.+\/tags\/list$/, 'tags'],
+  [/^\/v2\/.+\/referrers\/[^/]+$/, 'referrers'],
+  [/^\/(service\/)?token$/, 'token'],
+  [/^\/(healthz|readyz)$/, 'health'],
+  [/^\/metrics$/, 'metrics'],
+  [/^\/api\//, 'management'],
+]
+
+/** Which class a request belongs to. */
+export const routeClass = (url: string): RouteClass => {
+  const query = url.indexOf('?')
+  const path = query < 0 ? url : url.slice(0, query)
+  return ROUTES.find(([pattern]) => pattern.test(path))?.[1] ?? 'other'
+}
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** Metrics in a registry of their own, so that two servers in one process do not count together. */
+export const createMetrics = (): Metrics => {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+
+  const requests = new Counter({
+    name: 'varve_http_requests_total',
+    help: 'Answered requests; status 499 where the client went away before its answer began',
+    labelNames: ['method', 'route', 'status'] as const,
+    registers,
+  })
+  const requestSeconds = new Histogram({
+    name: 'varve_http_request_seconds',
+    help: 'From the end of the request headers to the end of the answer',
+    labelNames: ['method', 'route'] as const,
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+    registers,
+  })
+  const received = new Counter({
+    name: 'varve_http_received_bytes_total',
+    help: 'Bytes of requests, their headers too',
+    labelNames: ['route'] as const,
+    registers,
+  })
+  const sent = new Counter({
+    name: 'varve_http_sent_bytes_total',
+    help: 'Bytes of answers, their headers too',
+    labelNames: ['route'] as const,
+    registers,
+  })
+  const active = new Gauge({ name: 'varve_http_requests_active', help: 'Requests whose answer is not over', registers })
+  const pulls = new Counter({ name: 'varve_pulls_total', help: 'Pulls recorded by this process', labelNames: ['what'] as const, registers })
+  const pushes = new Counter({ name: 'varve_pushes_total', help: 'Pushes recorded by this process', labelNames: ['what'] as const, registers })
+  const commitSeconds = new Histogram({
+    name: 'varve_log_commit_seconds',
+    help: 'How long an append to the log took to be durable',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+    registers,
+  })
+  const batchEvents = new Histogram({
+    name: 'varve_log_batch_events',
+    help: 'Events that were committed together',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+    registers,
+  })
+
+  const lags = new Map<string, () => number | undefined | Promise<number | undefined>>()
+  new Gauge({
+    name: 'varve_projection_lag_events',
+    help: 'Events of the log that a projection has not handled yet',
+    labelNames: ['projection'] as const,
+    registers,
+    async collect() {
+      // One that cannot be told leaves no old figure behind, and takes none of the others along.
+      this.reset()
+      for (const [projection, lag] of lags) {
+        const events = await Promise.resolve().then(lag).catch(() => undefined)
+        if (events !== undefined) this.set({ projection }, events)
+      }
+    },
+  })
+
+  /** A labelled child is looked up by a sorted and joined key at every use; the hot path keeps them. */
+  type Children = { readonly count: () => void; readonly observe: (seconds: number) => void }
+  const kept = new Map<string, Children>()
+  const childrenFor = (method: string, route: RouteClass, status: string): Children => {
+    const key = `${method} ${route} ${status}`
+    const found = kept.get(key)
+    if (found !== undefined) return found
+    const counter = requests.labels({ method, route, status })
+    const histogram = requestSeconds.labels({ method, route })
+    const made = {
+      count: () => { counter.inc() },
+      observe: (seconds: number) => { histogram.observe(seconds) },
+    }
+    kept.set(key, made)
+    return made
+  }
+
+  return {
+    trackRequest(request, response) {
+      const started = performance.now()
+      const { socket } = request
+      const { bytesRead, bytesWritten } = socket
+      const route = routeClass(request.url ?? '')
+      const method = METHODS.has(request.method ?? '') ? (request.method ?? '') : 'other'
+      active.inc()
+      response.once('close', () => {
+        active.dec()
+        const status = response.headersSent ? response.statusCode.toString() : '499'
+        const { count, observe } = childrenFor(method, route, status)
+        count()
+        observe((performance.now() - started) / 1_000)
+        // Pipelined requests share their connection's bytes, so a sum may count some twice; no registry client pipelines.
+        received.inc({ route }, Math.max(0, socket.bytesRead - bytesRead))
+        sent.inc({ route }, Math.max(0, socket.bytesWritten - bytesWritten))
+      })
+    },
+    pulled(what) {
+      pulls.inc({ what })
+    },
+    pushed(what) {
+      pushes.inc({ what })
+    },
+    committed(events, seconds) {
+      batchEvents.observe(events)
+      commitSeconds.observe(seconds)
+    },
+    watchLag(projection, lag) {
+      lags.set(projection, lag)
+    },
+    async render() {
+      return { contentType: registry.contentType, body: await registry.metrics() }
+    },
+  }
+}
