@@ -103,7 +103,9 @@ const parseBytes = (value: string): Parsed<number> => {
   const [, digits, unit = ''] = /^([0-9]+(?:\.[0-9]+)?) ?([a-z]*)$/i.exec(value) ?? []
   const factor = UNITS[unit.toLowerCase()]
   const bytes = digits === undefined || factor === undefined ? NaN : Math.round(Number(digits) * factor)
-  return Number.isSafeInteger(bytes) ? good(bytes) : bad(`is ${quote(value)}, which is no size: give bytes, or a number with KiB, MiB, GiB or TiB`)
+  return Number.isSafeInteger(bytes)
+    ? good(bytes)
+    : bad(`is ${quote(value)}, which is no size: give bytes, or a number with KiB, MiB, GiB or TiB`)
 }
 
 const parseMinFree = (value: string): Parsed<MinFree> => {
@@ -269,7 +271,8 @@ export const loadConfig = (env: Readonly<Record<string, string | undefined>>): C
   const keyFile = raw('VARVE_TLS_KEY')
   if (certFile !== undefined && keyFile === undefined) problem('VARVE_TLS_KEY', 'is missing: VARVE_TLS_CERT is set, and each needs the other')
   if (certFile === undefined && keyFile !== undefined) problem('VARVE_TLS_CERT', 'is missing: VARVE_TLS_KEY is set, and each needs the other')
-  const tls = certFile === undefined || keyFile === undefined ? undefined : Object.freeze({ certFile: resolve(certFile), keyFile: resolve(keyFile) })
+  const tls =
+    certFile === undefined || keyFile === undefined ? undefined : Object.freeze({ certFile: resolve(certFile), keyFile: resolve(keyFile) })
 
   const host = isIP(listen.host) === 6 ? `[${listen.host}]` : listen.host
   const scheme = tls === undefined ? 'http' : 'https'
