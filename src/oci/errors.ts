@@ -43,12 +43,14 @@ export type Refusal = {
   readonly message: string
   readonly detail?: unknown
   readonly status?: number
+  /** What the answer says beside the error document. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export function refusal(
   code: OciErrorCode,
   message: string = ociErrors[code].message,
-  options: { readonly detail?: unknown; readonly status?: number } = {},
+  options: Pick<Refusal, 'detail' | 'status' | 'headers'> = {},
 ): Refusal {
   return { refused: true, code, message, ...options }
 }

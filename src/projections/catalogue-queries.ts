@@ -1,27 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/names.ts'
+import type { DecisionRows, ProjectsRows, RepositoryNames, RepositoryRows } from '../ports/decision-rows.ts'
+import { streams } from '../ports/streams.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
+import { isPassing } from './runner.ts'
 
 export type ProjectRow = { readonly id: string; readonly number: number; readonly name: string; readonly visibility: 'public' | 'private' }
 export type ManifestRow = { readonly digest: Digest; readonly mediaType: string; readonly sizeBytes: number }
 export type ReferrerRow = ManifestRow & { readonly artifactType: string | undefined; readonly annotations: Readonly<Record<string, string>> | undefined }
-
-/** What a decision about a repository rests on, and the revision of the repository's stream that it stands at. */
-export type RepositoryRows = {
-  readonly revision: number
-  readonly exists: boolean
-  readonly tags: ReadonlyMap<Tag, Digest>
-  readonly manifests: ReadonlyMap<Digest, boolean>
-  readonly blobs: ReadonlyMap<Digest, boolean>
-}
 
 export type CatalogueQueries = ReturnType<typeof catalogueQueries>
 
 /** The catalogue's queries over one version of the read models. Each is one statement, and so one snapshot. */
 export function catalogueQueries(pool: Pool, schema: string) {
   async function rows<R extends object>(name: string, text: string, values: unknown[]): Promise<R[]> {
-    return (await pool.query<R>({ name: `${schema} ${name}`, text, values })).rows
+    return await patiently(async () => (await pool.query<R>({ name: `${schema} ${name}`, text, values })).rows)
   }
 
   return {
@@ -116,18 +111,15 @@ export function catalogueQueries(pool: Pool, schema: string) {
       }))
     },
 
-    async decisionRows(
-      repository: RepositoryKey,
-      named: { readonly tags: readonly Tag[]; readonly manifests: readonly Digest[]; readonly blobs: readonly Digest[] },
-    ): Promise<RepositoryRows> {
+    async repository(repository: RepositoryKey, named: RepositoryNames): Promise<RepositoryRows> {
       const found = await rows<{ kind: string; name: string; digest: string; live: boolean; number: string }>(
         'decision',
-        `select 'head' as kind, '' as name, '' as digest, true as live, revision as number from ${schema}.heads where repository = $1
+        `select 'head' as kind, '' as name, '' as digest, true as live, revision as number from ${schema}.heads where stream = $5
          union all select 'repository', '', '', true, 0 from ${schema}.repositories where repository = $1
          union all select 'tag', name, digest, true, 0 from ${schema}.tags where repository = $1 and name = any($2) and to_pos is null
          union all select 'manifest', '', digest, live, 0 from ${schema}.manifests where repository = $1 and digest = any($3)
          union all select 'blob', '', digest, linked, 0 from ${schema}.blobs where repository = $1 and digest = any($4)`,
-        [repository, named.tags, named.manifests, named.blobs],
+        [repository, named.tags, named.manifests, named.blobs, streams.repository(repository)],
       )
       const of = (kind: string) => found.filter((row) => row.kind === kind)
       return {
@@ -138,5 +130,32 @@ export function catalogueQueries(pool: Pool, schema: string) {
         blobs: new Map(of('blob').map((row) => [row.digest as Digest, row.live])),
       }
     },
+
+    async projects(name: string): Promise<ProjectsRows> {
+      const found = await rows<{ revision: string | null; last: number | null; named: string | null }>(
+        'projects',
+        `select (select revision from ${schema}.heads where stream = $2) as revision,
+                (select max(number) from ${schema}.projects) as last,
+                (select id from ${schema}.projects where name = $1) as named`,
+        [name, streams.projects],
+      )
+      const [row] = found
+      return { revision: Number(row?.revision ?? -1), lastNumber: row?.last ?? 0, named: row?.named ?? undefined }
+    },
+  } satisfies DecisionRows & Record<string, unknown>
+}
+
+/** How long a request waits for a Postgres that is away: an election or a restart must not break a docker pull. */
+const PATIENCE_MS = 10_000
+
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isPassing(error) || performance.now() > deadline) throw error
+      await sleep(100)
+    }
   }
 }

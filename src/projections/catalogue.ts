@@ -1,19 +1,19 @@
 import type { Manifest } from '../oci/manifest.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
-import { repositoryOfStream } from '../ports/streams.ts'
+import { repositoryOfStream, streams } from '../ports/streams.ts'
 import { put, set } from './projection.ts'
 import type { Change, FoldContext, Projection, Table } from './projection.ts'
 import { stateFact } from './facts.ts'
 
-/** Where each repository's stream stood when its rows were as they are: a decision loads the rows and folds what came after. */
-const heads: Table = { name: 'heads', columns: { repository: 'text', revision: 'bigint' }, key: ['repository'] }
+/** Where each stream that decisions are taken on stood when the rows were as they are: a decision folds what came after. */
+const heads: Table = { name: 'heads', columns: { stream: 'text', revision: 'bigint' }, key: ['stream'] }
 
 const projects: Table = {
   name: 'projects',
   columns: { id: 'text', number: 'integer', name: 'text', visibility: 'text', owner: 'text', created_at: 'timestamptz' },
   key: ['id'],
-  indexes: ['(name)'],
+  indexes: ['(name)', '(number)'],
 }
 
 const repositories: Table = {
@@ -73,9 +73,10 @@ export const catalogue: Projection = {
   name: 'catalogue',
   tables: [heads, projects, repositories, tags, manifests, blobs],
   async fold(recorded, context): Promise<readonly Change[]> {
-    const repository = repositoryOfStream(recorded.stream)
+    const { stream, revision } = recorded
     const changes = await changesOf(recorded, context)
-    return repository === undefined ? changes : [...changes, put(heads, { repository, revision: recorded.revision })]
+    const decidedOn = repositoryOfStream(stream) !== undefined || stream === streams.projects
+    return decidedOn ? [...changes, put(heads, { stream, revision })] : changes
   },
 }
 

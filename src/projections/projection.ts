@@ -66,6 +66,8 @@ export type Projection = {
 export type ProjectionGroup = {
   readonly name: string
   readonly lanes: readonly Lane[]
+  /** Whether its commits are synced. One that answers requests must not fall back behind what it has shown when Postgres crashes. */
+  readonly synced: boolean
   readonly projections: readonly Projection[]
 }
 

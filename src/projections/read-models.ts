@@ -6,8 +6,8 @@ import type { ProjectionGroup, Table } from './projection.ts'
 import { pulls } from './pulls.ts'
 
 /** The catalogue follows state alone, so that a storm of pulls never delays a push; what looks back follows both lanes. */
-export const catalogueGroup: ProjectionGroup = { name: 'catalogue', lanes: ['state'], projections: [catalogue] }
-export const trailGroup: ProjectionGroup = { name: 'trail', lanes: ['state', 'activity'], projections: [audit, pulls] }
+export const catalogueGroup: ProjectionGroup = { name: 'catalogue', lanes: ['state'], synced: true, projections: [catalogue] }
+export const trailGroup: ProjectionGroup = { name: 'trail', lanes: ['state', 'activity'], synced: false, projections: [audit, pulls] }
 export const groups: readonly ProjectionGroup[] = [catalogueGroup, trailGroup]
 
 export const tablesOf = (group: ProjectionGroup): Table[] => group.projections.flatMap((projection) => [...projection.tables])
@@ -15,10 +15,16 @@ export const tablesOf = (group: ProjectionGroup): Table[] => group.projections.f
 /** Each version of the read models is a schema of its own; which one is live is a number in one row. */
 export const schemaName = (version: number): string => `rm_${version}`
 
+/** The versions that there are, the live one among them. */
+export async function versions(pool: Pool): Promise<number[]> {
+  const { rows } = await pool.query<{ name: string }>("select nspname as name from pg_namespace where nspname ~ '^rm_[0-9]+$'")
+  return rows.map(({ name }) => Number(name.slice('rm_'.length)))
+}
+
 export async function prepareRegister(pool: Pool): Promise<void> {
   await pool.query(`
     create schema if not exists varve;
-    create table if not exists varve.read_models (only boolean primary key default true check (only), live integer not null, newest integer not null);`)
+    create table if not exists varve.read_models (singleton boolean primary key default true check (singleton), live integer not null, newest integer not null);`)
 }
 
 /** The live version, or undefined before the first start has made one. */
@@ -30,7 +36,7 @@ export async function liveVersion(client: Pool | ClientBase): Promise<number | u
 /** Makes the schema of a new version and returns its number; the first is live at once. */
 export async function createVersion(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ newest: number }>(
-    `insert into varve.read_models as r (live, newest) values (1, 1) on conflict (only) do update set newest = r.newest + 1 returning newest`,
+    `insert into varve.read_models as r (live, newest) values (1, 1) on conflict (singleton) do update set newest = r.newest + 1 returning newest`,
   )
   const version = rows[0]?.newest ?? 1
   await pool.query(groups.map((group) => groupSql(schemaName(version), group)).join('\n'))

@@ -12,6 +12,12 @@ import type { FoldContext, ProjectionGroup } from './projection.ts'
 /** How far a group has come. `ordinal` and `asOf` are those of the state lane up to there. */
 export type Checkpoint = { readonly position: Position | undefined; readonly ordinal: number; readonly asOf: string }
 
+class CheckpointError extends Error {
+  override readonly name = 'CheckpointError'
+}
+
+export type Folder = Awaited<ReturnType<typeof openFolder>>
+
 export const START: Checkpoint = { position: undefined, ordinal: 0, asOf: '' }
 
 export type Reads = Pick<FoldContext, 'manifest' | 'openPrivate'>
@@ -35,11 +41,11 @@ export async function readCheckpoint(client: Pool | ClientBase, schema: string, 
 
 /**
  * Folds events into rows of one schema. Rows and checkpoint move in one transaction, the checkpoint by compare-and-set, so a
- * second writer of the same schema stops instead of counting twice. Follows after a crash, so its commits need not be synced.
+ * second writer of the same schema stops instead of counting twice.
  */
-export function createFolder(pool: Pool, schema: string, group: ProjectionGroup, reads: Reads, start: Checkpoint) {
+export async function openFolder(pool: Pool, schema: string, group: ProjectionGroup, reads: Reads) {
   const dictionaries = createDictionaries()
-  let checkpoint = start
+  let checkpoint = await readCheckpoint(pool, schema, group.name)
 
   async function moveCheckpoint(client: ClientBase, next: Checkpoint): Promise<void> {
     const { rowCount } = await client.query(
@@ -47,11 +53,17 @@ export function createFolder(pool: Pool, schema: string, group: ProjectionGroup,
        on conflict (name) do update set position = $2, ordinal = $3, as_of = $4 where c.position is not distinct from $5`,
       [group.name, next.position, next.ordinal, next.asOf, checkpoint.position],
     )
-    if (rowCount !== 1) throw new Error(`another process moved the checkpoint of ${group.name} in ${schema}`)
+    if (rowCount !== 1) throw new CheckpointError(`the checkpoint of ${group.name} in ${schema} is not where it was left`)
   }
 
   return {
     checkpoint: () => checkpoint,
+    /** Takes up the checkpoint that Postgres has: after its crash it may be behind. One that is ahead is another process's. */
+    async reload(): Promise<void> {
+      const stored = await readCheckpoint(pool, schema, group.name)
+      if (stored.ordinal > checkpoint.ordinal) throw new Error(`another process moves the checkpoint of ${group.name} in ${schema}`)
+      checkpoint = stored
+    },
     /** Commits the events and the position that they reach to. */
     async commit(events: readonly Recorded[], position: Position): Promise<void> {
       const batch = createBatch()
@@ -68,7 +80,7 @@ export function createFolder(pool: Pool, schema: string, group: ProjectionGroup,
       const client = await pool.connect()
       let broken: Error | undefined
       try {
-        await client.query('begin; set local synchronous_commit = off')
+        await client.query(group.synced ? 'begin' : 'begin; set local synchronous_commit = off')
         await batch.write(client, schema, dictionaries)
         await moveCheckpoint(client, next)
         await client.query('commit')
@@ -91,7 +103,7 @@ export function createFolder(pool: Pool, schema: string, group: ProjectionGroup,
  */
 export async function follow(
   log: EventLog,
-  folder: ReturnType<typeof createFolder>,
+  folder: Folder,
   group: ProjectionGroup,
   onCommitted: (committed: Committed) => void,
   signal: AbortSignal,
@@ -99,12 +111,13 @@ export async function follow(
   let failures = 0
   while (!signal.aborted) {
     try {
+      if (failures > 0) await folder.reload()
       await followOnce(log, folder, group, onCommitted, signal, () => {
         failures = 0
       })
     } catch (error) {
       if (signal.aborted) return
-      if (!isPassing(error)) throw error
+      if (!isPassing(error) && !(error instanceof CheckpointError)) throw error
       failures += 1
       await sleep(Math.min(100 * 2 ** failures, 2_000), undefined, { signal }).catch(() => undefined)
     }
@@ -113,7 +126,7 @@ export async function follow(
 
 async function followOnce(
   log: EventLog,
-  folder: ReturnType<typeof createFolder>,
+  folder: Folder,
   group: ProjectionGroup,
   onCommitted: (committed: Committed) => void,
   signal: AbortSignal,
@@ -143,7 +156,7 @@ async function followOnce(
 /** Folds up to a position and stops there: for rebuilds. Answers how many events there were. */
 export async function foldUpTo(
   log: EventLog,
-  folder: ReturnType<typeof createFolder>,
+  folder: Folder,
   group: ProjectionGroup,
   end: Position,
   onProgress: (position: Position) => void,

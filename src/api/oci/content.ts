@@ -1,0 +1,116 @@
+import type { Digest } from '../../oci/digest.ts'
+import { refusal } from '../../oci/errors.ts'
+import type { Refusal } from '../../oci/errors.ts'
+import type { Reference } from '../../oci/names.ts'
+import { mayPull } from '../../commands/rights.ts'
+import type { Pull } from '../../commands/activity/record.ts'
+import type { ByteRange } from '../../ports/blob-store.ts'
+import { repositoryKey } from '../../ports/streams.ts'
+import type { RepositoryKey } from '../../ports/streams.ts'
+import { splitRepositoryName } from '../../oci/names.ts'
+import type { RepositoryName } from '../../oci/names.ts'
+import type { Registry } from '../registry.ts'
+import type { Reply, RepositoryExchange } from './exchange.ts'
+import { matchesEtag, parseRange } from './ranges.ts'
+
+/** Blobs up to this size are answered from memory in one write. */
+export const MAX_WHOLE_BYTES = 8 * 1024 * 1024
+
+/** The key of a repository whose project is there. */
+export async function keyOf(registry: Registry, name: RepositoryName): Promise<RepositoryKey | undefined> {
+  const { project, path } = splitRepositoryName(name)
+  const found = await registry.reader.project(project)
+  return found === undefined ? undefined : repositoryKey(found.id, path)
+}
+
+/** `GET` and `HEAD /v2/<name>/manifests/<reference>` (end-3, main branch: with ranges and conditions). */
+export async function getManifest(registry: Registry, exchange: RepositoryExchange, reference: Reference): Promise<Reply | Refusal> {
+  const key = await keyOf(registry, exchange.name)
+  const unknown = refusal('MANIFEST_UNKNOWN', `manifest unknown to repository ${exchange.name}`)
+  const asked = reference.kind === 'tag' ? reference.tag : reference.digest
+  if (key === undefined || !mayPull(exchange.subject, key, asked, registry.now())) return unknown
+  const digest = reference.kind === 'tag' ? await registry.reader.tag(key, reference.tag) : reference.digest
+  const manifest = digest === undefined ? undefined : await registry.reader.manifest(key, digest)
+  if (manifest === undefined) return unknown
+
+  const pull = {
+    caller: exchange.caller,
+    repository: key,
+    digest: manifest.digest,
+    requestId: exchange.requestId,
+    ...(reference.kind === 'tag' ? { reference: reference.tag } : {}),
+  }
+  const headers = {
+    'Content-Type': manifest.mediaType,
+    'Docker-Content-Digest': manifest.digest,
+    ETag: `"${manifest.digest}"`,
+    'Accept-Ranges': 'bytes',
+  }
+  return await answer(registry, exchange, pull, manifest.sizeBytes, headers, unknown)
+}
+
+/** `GET` and `HEAD /v2/<name>/blobs/<digest>` (end-2). */
+export async function getBlob(registry: Registry, exchange: RepositoryExchange, digest: Digest): Promise<Reply | Refusal> {
+  const key = await keyOf(registry, exchange.name)
+  const unknown = refusal('BLOB_UNKNOWN', `blob unknown to repository ${exchange.name}`)
+  if (key === undefined || !mayPull(exchange.subject, key, digest, registry.now())) return unknown
+  const sizeBytes = await registry.reader.blob(key, digest)
+  if (sizeBytes === undefined) return unknown
+  const pull = { caller: exchange.caller, repository: key, digest, blob: true as const, requestId: exchange.requestId }
+  const headers = { 'Content-Type': 'application/octet-stream', 'Docker-Content-Digest': digest, ETag: `"${digest}"`, 'Accept-Ranges': 'bytes' }
+  return await answer(registry, exchange, pull, sizeBytes, headers, unknown)
+}
+
+/**
+ * Answers with content by its digest. What leaves with bytes is on record first; a HEAD by tag and a GET answered 304 are recorded
+ * without being waited for, since they are how some clients resolve a tag.
+ */
+async function answer(
+  registry: Registry,
+  { request }: RepositoryExchange,
+  pull: Pull,
+  sizeBytes: number,
+  headers: NonNullable<Reply['headers']>,
+  unknown: Refusal,
+): Promise<Reply | Refusal> {
+  const head = request.method === 'HEAD'
+  if (matchesEtag(request.headers['if-none-match'], pull.digest)) {
+    if (!head || pull.reference !== undefined) registry.recorder.note({ ...pull, status: 304, ...(head ? { method: 'HEAD' } : {}) })
+    return { status: 304, headers }
+  }
+  const range = head ? undefined : parseRange(request.headers.range, sizeBytes)
+  if (range === 'unsatisfiable') {
+    return refusal('SIZE_INVALID', `the range lies outside of ${sizeBytes} bytes`, { status: 416, headers: { 'Content-Range': `bytes */${sizeBytes}` } })
+  }
+  const content = await contentOf(registry, pull.digest, sizeBytes, range, head)
+  if (content === undefined) return unknown
+  if (head) {
+    if (pull.reference !== undefined) registry.recorder.note({ ...pull, method: 'HEAD' })
+    return { status: 200, headers, sizeBytes }
+  }
+  if (range === undefined) await registry.recorder.record(pull)
+  else await registry.recorder.record({ ...pull, status: 206, range: `${range.first}-${range.last}` })
+  registry.metrics.pulled(pull.blob === true ? 'blob' : 'manifest')
+  const partial = range === undefined ? {} : { 'Content-Range': `bytes ${range.first}-${range.last}/${sizeBytes}` }
+  return { status: range === undefined ? 200 : 206, headers: { ...headers, ...partial }, ...content }
+}
+
+/** The bytes, or undefined where the file is missing or of another size than was pushed: it is not what the digest promises. */
+async function contentOf(
+  registry: Registry,
+  digest: Digest,
+  sizeBytes: number,
+  range: ByteRange | undefined,
+  head: boolean,
+): Promise<Pick<Reply, 'body' | 'stream'> | undefined> {
+  if (sizeBytes <= MAX_WHOLE_BYTES && !head) {
+    const body = await registry.blobs.read(digest)
+    if (body?.length !== sizeBytes) return undefined
+    return { body: range === undefined ? body : body.subarray(range.first, range.last + 1) }
+  }
+  const stat = await registry.blobs.stat(digest)
+  if (stat?.sizeBytes !== sizeBytes) return undefined
+  if (head) return {}
+  const bytes = await registry.blobs.open(digest, range)
+  return bytes === undefined ? undefined : { stream: { bytes, sizeBytes: range === undefined ? sizeBytes : range.last - range.first + 1 } }
+}

@@ -1,0 +1,82 @@
+import type { Digest } from '../../oci/digest.ts'
+import { isRefusal, refusal } from '../../oci/errors.ts'
+import type { Refusal } from '../../oci/errors.ts'
+import { OCI_IMAGE_INDEX } from '../../oci/media-types.ts'
+import { mayPull } from '../../commands/rights.ts'
+import type { Registry } from '../registry.ts'
+import { keyOf } from './content.ts'
+import { json } from './exchange.ts'
+import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
+
+const PAGE = 1_000
+const MAX_PAGE = 10_000
+
+/** `n` of a list: how many at most. */
+function pageSize(query: URLSearchParams, usual: number): number | Refusal {
+  const text = query.get('n')
+  if (text === null) return usual
+  if (!/^\d{1,9}$/.test(text)) return refusal('UNSUPPORTED', 'n must be a number, 0 or more', { status: 400 })
+  return Math.min(Number(text), MAX_PAGE)
+}
+
+function nextLink(path: string, parameters: Record<string, string>): Record<string, string> {
+  return { Link: `<${path}?${new URLSearchParams(parameters).toString()}>; rel="next"` }
+}
+
+/** `GET /v2/<name>/tags/list` (end-8): in the order of their bytes. */
+export async function listTags(registry: Registry, exchange: RepositoryExchange): Promise<Reply | Refusal> {
+  const { name, query } = exchange
+  const size = pageSize(query, PAGE)
+  if (isRefusal(size)) return size
+  const key = await keyOf(registry, name)
+  if (key === undefined || !mayPull(exchange.subject, key, undefined, registry.now()) || !(await registry.queries().repositoryExists(key))) {
+    return refusal('NAME_UNKNOWN', `there is no repository ${name}`)
+  }
+  if (size === 0) return json(200, { name, tags: [] })
+  const found = await registry.queries().tagNames(key, query.get('last') ?? '', size + 1)
+  const tags = found.slice(0, size)
+  const last = tags.at(-1)
+  const link = found.length > size && last !== undefined ? nextLink(`/v2/${name}/tags/list`, { n: String(size), last }) : {}
+  return json(200, { name, tags }, link)
+}
+
+/** `GET /v2/_catalog`: the repositories that hold something and that the caller may see. */
+export async function listRepositories(registry: Registry, { query }: Exchange): Promise<Reply | Refusal> {
+  const size = pageSize(query, PAGE)
+  if (isRefusal(size)) return size
+  if (size === 0) return json(200, { repositories: [] })
+  const [project = '', ...path] = (query.get('last') ?? '').split('/')
+  const found = await registry.queries().repositoryNames(project, path.join('/'), size + 1)
+  const repositories = found.slice(0, size)
+  const last = repositories.at(-1)
+  const link = found.length > size && last !== undefined ? nextLink('/v2/_catalog', { n: String(size), last }) : {}
+  return json(200, { repositories }, link)
+}
+
+/** `GET /v2/<name>/referrers/<digest>` (end-12): an index of what names the digest as its subject; empty rather than 404. */
+export async function listReferrers(registry: Registry, exchange: RepositoryExchange, digest: Digest): Promise<Reply | Refusal> {
+  const { name, query } = exchange
+  const size = pageSize(query, PAGE)
+  if (isRefusal(size)) return size
+  const artifactType = query.get('artifactType') ?? undefined
+  const key = await keyOf(registry, name)
+  const visible = key !== undefined && mayPull(exchange.subject, key, digest, registry.now())
+  const limit = Math.max(1, size)
+  const found = visible ? await registry.queries().referrers(key, digest, artifactType, query.get('last') ?? '', limit + 1) : []
+  const page = found.slice(0, limit)
+  const last = page.at(-1)?.digest
+  const filter = artifactType === undefined ? {} : { artifactType }
+  const link = found.length > limit && last !== undefined ? nextLink(`/v2/${name}/referrers/${digest}`, { ...filter, n: String(limit), last }) : {}
+  const manifests = page.map((each) => ({
+    mediaType: each.mediaType,
+    digest: each.digest,
+    size: each.sizeBytes,
+    ...(each.artifactType === undefined ? {} : { artifactType: each.artifactType }),
+    ...(each.annotations === undefined ? {} : { annotations: each.annotations }),
+  }))
+  return json(
+    200,
+    { schemaVersion: 2, mediaType: OCI_IMAGE_INDEX, manifests },
+    { 'Content-Type': OCI_IMAGE_INDEX, ...link, ...(artifactType === undefined ? {} : { 'OCI-Filters-Applied': 'artifactType' }) },
+  )
+}

@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { LRUCache } from 'lru-cache'
+import { parseDigest } from '../../oci/digest.ts'
+import { isRefusal, refusal } from '../../oci/errors.ts'
+import type { Refusal } from '../../oci/errors.ts'
+import { parseReference, parseRepositoryName } from '../../oci/names.ts'
+import { LogUnavailableError } from '../../commands/activity/record.ts'
+import type { Caller } from '../../commands/activity/record.ts'
+import { ContentionError } from '../../commands/handle.ts'
+import { parseUploadId } from '../../ports/blob-store.ts'
+import { ClockError } from '../../ports/event-log.ts'
+import type { Sealer } from '../../ports/key-store.ts'
+import { isPassing } from '../../projections/runner.ts'
+import type { Authenticate, Authenticated } from '../authenticate.ts'
+import type { Registry } from '../registry.ts'
+import { getBlob, getManifest } from './content.ts'
+import { json, refused, send } from './exchange.ts'
+import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
+import { listReferrers, listRepositories, listTags } from './lists.ts'
+import { deleteBlob, deleteManifest, putManifest } from './manifests.ts'
+import { cancelUpload, getUpload, patchUpload, putUpload, startUpload } from './uploads.ts'
+
+/** How long an append may take before its caller is told 503: a leader election must not break a docker push. */
+const LOG_PATIENCE_MS = 10_000
+const MAX_USER_AGENT = 256
+
+type Answer = Promise<Reply | Refusal> | Reply | Refusal
+type Methods = Readonly<Record<string, (registry: Registry, exchange: RepositoryExchange, last: string) => Answer>>
+type Route = { readonly pattern: RegExp; readonly methods: Methods }
+
+const onReference =
+  (act: (registry: Registry, exchange: RepositoryExchange, reference: NonNullable<ReturnType<typeof parseReference>>) => Answer) =>
+  (registry: Registry, exchange: RepositoryExchange, text: string): Answer => {
+    const reference = parseReference(text)
+    if (reference !== undefined) return act(registry, exchange, reference)
+    return text.includes(':') ? refusal('DIGEST_INVALID') : refusal('MANIFEST_INVALID', 'the reference is neither a tag nor a digest')
+  }
+
+const onDigest =
+  (act: (registry: Registry, exchange: RepositoryExchange, digest: NonNullable<ReturnType<typeof parseDigest>>) => Answer) =>
+  (registry: Registry, exchange: RepositoryExchange, text: string): Answer => {
+    const digest = parseDigest(text)
+    return digest === undefined ? refusal('DIGEST_INVALID') : act(registry, exchange, digest)
+  }
+
+const onUpload =
+  (act: (registry: Registry, exchange: RepositoryExchange, id: NonNullable<ReturnType<typeof parseUploadId>>) => Answer) =>
+  (registry: Registry, exchange: RepositoryExchange, text: string): Answer => {
+    const id = parseUploadId(text)
+    return id === undefined ? refusal('BLOB_UPLOAD_UNKNOWN') : act(registry, exchange, id)
+  }
+
+/** The routes of /v2 that name a repository, which is the first group; the second is what the last part says. First match wins. */
+const ROUTES: readonly Route[] = [
+  {
+    pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/,
+    methods: { GET: onReference(getManifest), HEAD: onReference(getManifest), PUT: onReference(putManifest), DELETE: onReference(deleteManifest) },
+  },
+  { pattern: /^\/v2\/(.+)\/blobs\/uploads\/?()$/, methods: { POST: startUpload } },
+  {
+    pattern: /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/,
+    methods: { GET: onUpload(getUpload), PATCH: onUpload(patchUpload), PUT: onUpload(putUpload), DELETE: onUpload(cancelUpload) },
+  },
+  {
+    pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/,
+    methods: { GET: onDigest(getBlob), HEAD: onDigest(getBlob), DELETE: onDigest(deleteBlob) },
+  },
+  { pattern: /^\/v2\/(.+)\/tags\/list()$/, methods: { GET: listTags, HEAD: listTags } },
+  { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: onDigest(listReferrers), HEAD: onDigest(listReferrers) } },
+]
+
+/** What answers a path. */
+function answererOf(path: string): (registry: Registry, exchange: Exchange) => Answer {
+  if (path === '/v2/' || path === '/v2') return (_, { request }) => (isRead(request) ? json(200, {}) : notAllowed())
+  if (path === '/v2/_catalog') return (registry, exchange) => (isRead(exchange.request) ? listRepositories(registry, exchange) : notAllowed())
+  for (const { pattern, methods } of ROUTES) {
+    const match = pattern.exec(path)
+    if (match === null) continue
+    const [, nameText = '', last = ''] = match
+    return (registry, exchange) => {
+      const act = methods[exchange.request.method ?? '']
+      if (act === undefined) return notAllowed(Object.keys(methods))
+      const name = parseRepositoryName(nameText)
+      if (name === undefined) return refusal('NAME_INVALID', 'the repository name breaks the grammar of names')
+      return act(registry, { ...exchange, name }, last)
+    }
+  }
+  return () => refusal('NAME_UNKNOWN', 'there is nothing at this path')
+}
+
+const isRead = (request: IncomingMessage): boolean => request.method === 'GET' || request.method === 'HEAD'
+
+function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
+  return refusal('UNSUPPORTED', 'the method is not supported here', { status: 405, headers: { Allow: methods.join(', ') } })
+}
+
+/** One caller object for the same person, address and agent: pulls in a batch share it, and its sealed part is made once. */
+function createCallers(sealer: Sealer) {
+  const known = new LRUCache<string, Caller>({ max: 10_000 })
+  return async (who: Authenticated, address: string, userAgent: string): Promise<Caller> => {
+    const key = JSON.stringify([who.id, address, userAgent])
+    const found = known.get(key)
+    if (found !== undefined) return found
+    const clear = JSON.stringify({ name: who.name, address, userAgent })
+    const caller: Caller = { kind: 'user', subject: who.id, private: await sealer.seal(who.id, clear) }
+    known.set(key, caller)
+    return caller
+  }
+}
+
+/** The user agent as it can be stored: well-formed, without U+0000, not endless. */
+function storable(text: string): string {
+  return text.slice(0, MAX_USER_AGENT).replaceAll('\u0000', '\ufffd').toWellFormed()
+}
+
+/** The handler of everything under /v2: who asks, what is asked, the answer, and what failures say. */
+export function createOciHandler(options: {
+  readonly registry: Registry
+  readonly authenticate: Authenticate
+  readonly sealer: Sealer
+  readonly addressOf: (request: IncomingMessage) => string
+}) {
+  const { registry, authenticate, sealer, addressOf } = options
+  const callerOf = createCallers(sealer)
+
+  async function answerTo(request: IncomingMessage, requestId: string, path: string, query: string): Promise<Reply> {
+    const answer = answererOf(path)
+    try {
+      const who = await authenticate(request.headers.authorization)
+      if (who === undefined) {
+        const unauthorized = refusal('UNAUTHORIZED', 'authentication required', { headers: { 'WWW-Authenticate': 'Basic realm="varve"' } })
+        return refused(unauthorized)
+      }
+      const caller = await callerOf(who, addressOf(request), storable(request.headers['user-agent'] ?? ''))
+      const exchange: Exchange = {
+        request,
+        query: new URLSearchParams(query),
+        requestId,
+        subject: who,
+        caller,
+        command: () => ({
+          actor: { kind: caller.kind, subject: caller.subject },
+          ...(caller.private === undefined ? {} : { private: caller.private }),
+          requestId,
+          now: registry.now,
+          signal: AbortSignal.timeout(LOG_PATIENCE_MS),
+        }),
+      }
+      const answered = await answer(registry, exchange)
+      return isRefusal(answered) ? refused(answered) : answered
+    } catch (error) {
+      return failureReply(error, request, requestId)
+    }
+  }
+
+  function failureReply(error: unknown, request: IncomingMessage, requestId: string): Reply {
+    if (request.destroyed && !request.complete) return refused(refusal('BLOB_UPLOAD_INVALID', 'the request ended before its body'))
+    if (isUnavailable(error)) {
+      registry.logger.warn({ requestId, err: error }, 'a request found the log or Postgres away')
+      return refused(refusal('UNAVAILABLE'))
+    }
+    registry.logger.error({ requestId, err: error }, 'a request failed')
+    return refused(refusal('UNAVAILABLE', `the request failed; the server's log says why under ${requestId}`))
+  }
+
+  return async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = randomUUID()
+    const [path = '', query = ''] = splitOnce(request.url ?? '/', '?')
+    const reply = await answerTo(request, requestId, path, query)
+    try {
+      response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')
+      response.setHeader('X-Request-Id', requestId)
+      await send(request, response, reply)
+    } catch (error) {
+      // The client left, or a file could not be read to its end: the length was said, so cutting the connection tells the client.
+      if (!request.destroyed && !response.destroyed) registry.logger.error({ requestId, err: error }, 'an answer could not be written')
+      response.destroy()
+    }
+  }
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const index = text.indexOf(separator)
+  return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)]
+}
+
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof LogUnavailableError || error instanceof ClockError || error instanceof ContentionError) return true
+  if (error instanceof DOMException && (error.name === 'TimeoutError' || error.name === 'AbortError')) return true
+  return isPassing(error)
+}

@@ -1,0 +1,26 @@
+import type { Logger } from 'pino'
+import type { Metrics } from './metrics.ts'
+import type { PullRecorder } from '../commands/activity/record.ts'
+import type { Handle } from '../commands/handle.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Position } from '../ports/position.ts'
+import type { UploadSessions } from '../ports/upload-sessions.ts'
+import type { CatalogueQueries } from '../projections/catalogue-queries.ts'
+import type { CatalogueReader } from '../projections/catalogue-reader.ts'
+
+/** What the doors of /v2 work with. */
+export type Registry = {
+  readonly reader: CatalogueReader
+  readonly queries: () => CatalogueQueries
+  readonly handle: Handle
+  readonly recorder: PullRecorder
+  readonly blobs: BlobStore
+  readonly sessions: UploadSessions
+  /** Waits until a position can be read; false where that took too long. */
+  readonly visible: (position: Position) => Promise<boolean>
+  /** Whether a manifest may name what is not here. */
+  readonly sparse: boolean
+  readonly now: () => Date
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'pulled' | 'pushed'>
+}

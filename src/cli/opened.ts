@@ -1,0 +1,29 @@
+import type { Pool } from 'pg'
+import type { Config } from '../config.ts'
+import type { Logger } from '../logger.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Sealer } from '../ports/key-store.ts'
+import type { Reads } from '../projections/runner.ts'
+import type { PostgresLog } from '../storage/events/postgres/log.ts'
+
+/** What a command works with, beside a running server or without one. */
+export type Opened = {
+  readonly config: Config
+  readonly logger: Logger
+  readonly pool: Pool
+  readonly log: PostgresLog
+  readonly blobs: BlobStore
+  readonly sealer: Sealer
+  readonly reads: Reads
+  /** Whether a server may be at work on the same registry. */
+  readonly serverRuns: boolean
+  close(): Promise<void>
+}
+
+/** What main gives the commands. */
+export type CliContext = {
+  readonly release: string
+  config(): Config
+  serve(config: Config): Promise<void>
+  open(config: Config): Promise<Opened>
+}

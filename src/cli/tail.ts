@@ -1,0 +1,55 @@
+import type { Command } from 'commander'
+import type { From } from '../ports/event-log.ts'
+import type { Recorded } from '../ports/event.ts'
+import { position, positionLog, positionNumber } from '../ports/position.ts'
+import type { Opened } from './opened.ts'
+import type { WithRegistry } from './program.ts'
+
+export function tailCommand(program: Command, withRegistry: WithRegistry): void {
+  program
+    .command('log')
+    .description('look at the event log')
+    .command('tail')
+    .description('print events as JSON lines, the last ones first to come')
+    .option('-n, --lines <count>', 'how many positions back to begin', '10')
+    .option('--from <position>', 'begin after this position instead')
+    .option('-f, --follow', 'go on as events come')
+    .action(withRegistry(tail))
+}
+
+async function tail({ log }: Opened, options: { lines: string; from?: string; follow?: boolean }): Promise<number> {
+  const from = await beginning(log, options)
+  if (typeof from === 'object' && 'refused' in from) {
+    process.stderr.write(`varve: ${from.refused}\n`)
+    return 2
+  }
+  if (options.follow !== true) {
+    for await (const recorded of log.readAll(['state', 'activity'], from)) print(recorded)
+    return 0
+  }
+  const end = new AbortController()
+  process.once('SIGINT', () => {
+    end.abort()
+  })
+  process.once('SIGTERM', () => {
+    end.abort()
+  })
+  for await (const delivery of log.subscribe(['state', 'activity'], from, end.signal)) if (delivery.kind === 'event') print(delivery.recorded)
+  return 0
+}
+
+async function beginning(log: Opened['log'], options: { lines: string; from?: string }): Promise<From | { refused: string }> {
+  if (options.from !== undefined) {
+    const resolved = await log.resolve(options.from)
+    return resolved.status === 'resolved' ? { after: resolved.position } : { refused: resolved.reason }
+  }
+  if (!/^\d{1,9}$/.test(options.lines)) return { refused: '--lines is a number' }
+  const head = await log.head()
+  if (head === undefined) return 'start'
+  const first = positionNumber(head) - BigInt(options.lines)
+  return first <= 0n ? 'start' : { after: position(positionLog(head), first) }
+}
+
+function print({ position: at, stream, revision, hash, event }: Recorded): void {
+  process.stdout.write(`${JSON.stringify({ position: at, stream, revision, hash, ...event })}\n`)
+}

@@ -1,0 +1,52 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { Actor, Event, Fact } from '../ports/event.ts'
+import type { EventLog } from '../ports/event-log.ts'
+import { SECRETS } from '../ports/key-store.ts'
+import type { Sealer } from '../ports/key-store.ts'
+import { streams } from '../ports/streams.ts'
+import { envelope } from './handle.ts'
+import { LogNamed } from './log/events.ts'
+import { ProjectCreated } from './project/events.ts'
+import { RegistryCreated } from './settings/events.ts'
+import { UserCreated } from './user/events.ts'
+import type { UserFact } from './user/events.ts'
+import { makeVerifier } from './user/password.ts'
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
+const LOG_NAME_LENGTH = 8
+
+/**
+ * A log's first events, each only where its stream is empty, so that a start that was cut short is taken up where it ended.
+ * Answers the password that was made for `admin`, or undefined where one was given or there is one already.
+ */
+export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, adminPassword: string | undefined): Promise<string | undefined> {
+  const actor: Actor = { kind: 'system', subject: boot }
+  const context = { actor, now: () => new Date() }
+
+  async function first(stream: string, fact: () => Fact | Promise<Fact>): Promise<Event | undefined> {
+    if ((await firstOf(log, stream)) !== undefined) return undefined
+    const event = envelope(await fact(), context)
+    // Another process that starts on the same log may have been first: its event stands then.
+    return (await log.append(stream, -1, [event])).status === 'appended' ? event : undefined
+  }
+
+  await first(streams.log, () => LogNamed({ log: Array.from(randomBytes(LOG_NAME_LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('') }))
+  await first(streams.settings, () => RegistryCreated({ registry: randomUUID() }))
+  const password = adminPassword ?? randomBytes(18).toString('base64url')
+  const created = await first(streams.users, async () => {
+    const user = randomUUID()
+    const [name, verifier] = [await sealer.seal(user, 'admin'), await sealer.seal(SECRETS, await makeVerifier(password))]
+    return UserCreated({ user, number: 1, name, verifier, administrator: true })
+  })
+  const admin = (await firstOf(log, streams.users)) as Event<UserFact> | undefined
+  if (admin === undefined) throw new Error('the log has no first user')
+  await first(streams.projects, () =>
+    ProjectCreated({ project: randomUUID(), number: 1, name: 'library', visibility: 'private', owner: admin.data.user }),
+  )
+  return created !== undefined && adminPassword === undefined ? password : undefined
+}
+
+async function firstOf(log: EventLog, stream: string): Promise<Event | undefined> {
+  for await (const { event } of log.readStream(stream, -1)) return event
+  return undefined
+}

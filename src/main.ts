@@ -1,0 +1,212 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, statfs } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import pg from 'pg'
+import { createApp } from './api/app.ts'
+import { createAuthenticator } from './api/authenticate.ts'
+import { clientAddress } from './api/client-address.ts'
+import { createMetrics } from './api/metrics.ts'
+import { createOciHandler } from './api/oci/router.ts'
+import { startHttpServer } from './api/server.ts'
+import { runCli } from './cli/program.ts'
+import type { Opened } from './cli/opened.ts'
+import { startPullRecorder } from './commands/activity/record.ts'
+import { bootstrap } from './commands/bootstrap.ts'
+import { createCodec } from './commands/codec.ts'
+import { eventTypes } from './commands/event-types.ts'
+import { createHandler } from './commands/handle.ts'
+import { loadConfig, reserveBytes } from './config.ts'
+import type { Config } from './config.ts'
+import { createLogger } from './logger.ts'
+import type { Logger } from './logger.ts'
+import { parseManifest } from './oci/manifest.ts'
+import { isRefusal } from './oci/errors.ts'
+import type { BlobStore } from './ports/blob-store.ts'
+import type { Sealer } from './ports/key-store.ts'
+import { comparePositions } from './ports/position.ts'
+import { startReadModels } from './projections/follower.ts'
+import type { PrivatePart } from './projections/projection.ts'
+import { prepareRegister } from './projections/read-models.ts'
+import type { Reads } from './projections/runner.ts'
+import { openFileBlobStore } from './storage/blobs/file.ts'
+import { cachingBlobStore } from './storage/blobs/memory-cache.ts'
+import { openPostgresLog } from './storage/events/postgres/log.ts'
+import { loadMasterKey, openFileKeyStore } from './storage/keys/file.ts'
+import { createSealer } from './storage/keys/sealer.ts'
+import { connectToRunning, startEmbeddedPostgres } from './storage/postgres/embedded.ts'
+import { openUploadSessions } from './storage/upload-sessions.ts'
+
+const { version: release } = createRequire(import.meta.url)('../package.json') as { version: string }
+
+/** A request waits this long for the log, and an answer for its position to be visible. */
+const PATIENCE_MS = 10_000
+const SHUTDOWN_MS = 15_000
+/** An upload that nobody touched for this long is abandoned. */
+const UPLOAD_LIFETIME_MS = 7 * 24 * 3_600_000
+const PURGE_INTERVAL_MS = 3_600_000
+
+/** Where Postgres is: the one of the configuration, the data folder's own that a server runs, or the data folder's own, started here. */
+async function openPostgres(config: Config, logger: Logger, server: boolean): Promise<{ connection: pg.ClientConfig; serverRuns: boolean; stop(): Promise<void> }> {
+  const nothing = (): Promise<void> => Promise.resolve()
+  if (config.postgresUrl !== undefined) return { connection: { connectionString: config.postgresUrl }, serverRuns: !server, stop: nothing }
+  const running = server ? undefined : await connectToRunning(config.dataFolder)
+  if (running !== undefined) return { connection: running, serverRuns: true, stop: nothing }
+  const embedded = await startEmbeddedPostgres({
+    dataFolder: config.dataFolder,
+    keepRunning: server,
+    log: (line) => {
+      logger.info({ part: 'postgres' }, line)
+    },
+  })
+  return { connection: embedded.connection, serverRuns: false, stop: () => embedded.stop() }
+}
+
+/** What a fold may read beside its event. */
+function readsOf(blobs: BlobStore, sealer: Sealer, logger: Logger): Reads {
+  return {
+    async manifest(digest, mediaType) {
+      const bytes = await blobs.read(digest)
+      const manifest = bytes === undefined ? undefined : parseManifest(bytes, mediaType)
+      if (manifest !== undefined && !isRefusal(manifest)) return manifest
+      logger.error({ digest }, 'the bytes of a manifest are gone or corrupt: its references are not in the read models')
+      return undefined
+    },
+    async openPrivate(sealed): Promise<PrivatePart | undefined> {
+      const clear = await sealer.open(sealed)
+      return clear === undefined ? undefined : (JSON.parse(clear) as PrivatePart)
+    },
+  }
+}
+
+/** Opens what every command works with. What was opened is closed in the reverse order, also where a later one fails to open. */
+async function open(config: Config, logger: Logger, server: boolean, metrics = createMetrics()): Promise<Opened> {
+  const closers: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (const each of closers.reverse().splice(0)) await each()
+  }
+  try {
+    await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
+    await mkdir(config.blobFolder, { recursive: true, mode: 0o700 })
+    const postgres = await openPostgres(config, logger, server)
+    closers.push(() => postgres.stop())
+    const pool = new pg.Pool({ ...postgres.connection, max: 12, application_name: 'varve' })
+    pool.on('error', (error) => {
+      logger.warn({ err: error }, 'an idle connection to Postgres broke')
+    })
+    closers.push(() => pool.end())
+    const logConnection = config.logUrl === undefined ? postgres.connection : { connectionString: config.logUrl }
+    const log = await openPostgresLog(logConnection, createCodec(eventTypes), ({ events, seconds }) => {
+      metrics.committed(events, seconds)
+    })
+    closers.push(() => log.close())
+    const keys = await openFileKeyStore({ folder: config.blobFolder, masterKey: await loadMasterKey(config.masterKeyFile) })
+    const { blocks, bsize } = await statfs(config.blobFolder)
+    const files = await openFileBlobStore({ folder: config.blobFolder, minFreeBytes: reserveBytes(config.minFree, blocks * bsize) })
+    const blobs = cachingBlobStore(files, { maxBytes: config.cacheBytes })
+    const sealer = createSealer(keys)
+    await prepareRegister(pool)
+    return { config, logger, pool, log, blobs, sealer, reads: readsOf(blobs, sealer, logger), serverRuns: postgres.serverRuns, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Runs the server until it is told to end, and then finishes what is under way. */
+async function serve(config: Config): Promise<void> {
+  const logger = createLogger({ level: config.logLevel })
+  const metrics = createMetrics()
+  const told = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
+  })
+  const opened = await open(config, logger, true, metrics)
+  const { log, blobs, sealer, pool } = opened
+  const boot = randomUUID()
+  const password = await bootstrap(log, sealer, boot, config.adminPassword)
+  const readModels = await startReadModels({ pool, log, reads: opened.reads, logger })
+  const head = await log.head()
+  // What was answered 201 before a crash must be there before anybody asks for it.
+  if (head !== undefined) while (!(await readModels.visible(head, PATIENCE_MS)) && readModels.failure() === undefined) logger.info('the read models catch up')
+  if (readModels.failure() !== undefined) throw new Error('the read models cannot be folded', { cause: readModels.failure() })
+  const recorder = await startPullRecorder({
+    log,
+    boot,
+    release,
+    now: Date.now,
+    maxPullsPerEvent: config.pullsPerEvent ?? Infinity,
+    timeoutMs: PATIENCE_MS,
+  })
+  const sessions = await openUploadSessions(pool)
+  const registry = {
+    reader: readModels.reader,
+    queries: readModels.queries,
+    handle: createHandler(log),
+    recorder,
+    blobs,
+    sessions,
+    visible: async (position: Parameters<typeof readModels.visible>[0]) => {
+      const visible = await readModels.visible(position, PATIENCE_MS)
+      if (!visible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
+      return visible
+    },
+    sparse: config.sparse === 'accept',
+    now: () => new Date(),
+    logger,
+    metrics,
+  }
+  const oci = createOciHandler({
+    registry,
+    authenticate: await createAuthenticator(log, sealer),
+    sealer,
+    addressOf: (request) => clientAddress(request, config.trustedProxies).address,
+  })
+  for (const name of ['catalogue', 'trail'] as const) {
+    metrics.watchLag(name, async () => {
+      const [last, done] = [await log.head(), readModels.checkpoints()[name]]
+      return last === undefined || done === undefined || comparePositions(last, done) <= 0 ? 0 : Number(last.slice(9)) - Number(done.slice(9))
+    })
+  }
+  const readiness = (): string[] => [
+    ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
+    ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
+  ]
+  const server = await startHttpServer({
+    listen: config.listen,
+    tls: config.tls,
+    handler: createApp({ oci, readiness, metrics, metricsToken: config.metricsToken }),
+    log: logger,
+  })
+  const purge = async (): Promise<void> => {
+    try {
+      const before = new Date(Date.now() - UPLOAD_LIFETIME_MS)
+      const purged = await blobs.purgeUploads(before)
+      await sessions.purge(before)
+      if (purged > 0) logger.info({ purged }, 'abandoned uploads were purged')
+    } catch (error) {
+      logger.warn({ err: error }, 'abandoned uploads could not be purged; it is tried again')
+    }
+  }
+  const purging = setInterval(() => void purge(), PURGE_INTERVAL_MS)
+
+  if (password !== undefined) {
+    process.stdout.write(`\n  The administrator is admin, with the password ${password}\n  It is shown this once; it is kept only as a hash.\n\n`)
+  }
+  process.stdout.write(`Varve ${release} serves ${config.publicUrl ?? server.url} from ${config.dataFolder}\n`)
+
+  const signal = await told
+  logger.info({ signal }, 'shutting down: finishing what is under way')
+  clearInterval(purging)
+  await server.close(SHUTDOWN_MS)
+  await recorder.drain()
+  await readModels.close()
+  await opened.close()
+}
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  release,
+  config: () => loadConfig(process.env),
+  serve,
+  open: (config) => open(config, createLogger({ level: 'warn' }), false),
+})
+// A client's connection that will not end, or a worker thread, must not keep an ended command alive.
+process.exit()

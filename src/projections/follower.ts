@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool } from 'pg'
+import type { Logger } from 'pino'
+import type { EventLog } from '../ports/event-log.ts'
+import type { Position } from '../ports/position.ts'
+import { catalogueQueries } from './catalogue-queries.ts'
+import { createCatalogueReader } from './catalogue-reader.ts'
+import type { ProjectionGroup } from './projection.ts'
+import { catalogueGroup, createIndexes, createVersion, dropVersion, liveVersion, prepareRegister, schemaName, trailGroup } from './read-models.ts'
+import { follow, openFolder } from './runner.ts'
+import type { Committed, Folder, Reads } from './runner.ts'
+import { createVisibility } from './visibility.ts'
+
+/** How often it is looked whether another version went live. */
+const SWITCH_POLL_MS = 500
+
+type Followed = { readonly version: number; readonly catalogue: Folder; readonly trail: Folder; stop(): Promise<void> }
+
+export type ReadModels = Awaited<ReturnType<typeof startReadModels>>
+
+/**
+ * Keeps the live read models behind the log by as little as may be, and the memory of them true. When another version goes live it
+ * is followed until it has what was shown already; then the queries move over and the memory is dropped.
+ */
+export async function startReadModels(options: { readonly pool: Pool; readonly log: EventLog; readonly reads: Reads; readonly logger: Logger }) {
+  const { pool, log, reads, logger } = options
+  const visibility = createVisibility()
+  let failed: unknown
+  await prepareRegister(pool)
+  if ((await liveVersion(pool)) === undefined) await createIndexes(pool, await createVersion(pool))
+  let followed = await start((await liveVersion(pool)) ?? 1, remember)
+  let queries = catalogueQueries(pool, schemaName(followed.version))
+  const reader = createCatalogueReader(() => queries)
+  const end = new AbortController()
+  const watching = watchVersion()
+
+  /** Rows are committed: first the memory forgets what they replaced, then the position is called visible. */
+  function remember({ events, position }: Committed): void {
+    for (const event of events) reader.forget(event)
+    visibility.advance(position)
+  }
+
+  async function start(version: number, onCatalogue: (committed: Committed) => void): Promise<Followed> {
+    const stopped = new AbortController()
+    const [catalogue, trail] = [await openFolder(pool, schemaName(version), catalogueGroup, reads), await openFolder(pool, schemaName(version), trailGroup, reads)]
+    const run = async (folder: Folder, group: ProjectionGroup, onCommitted: (committed: Committed) => void): Promise<void> => {
+      try {
+        await follow(log, folder, group, onCommitted, stopped.signal)
+      } catch (error) {
+        failed = error
+        logger.fatal({ err: error, group: group.name, version }, 'a projection stopped: it met what it cannot fold')
+      }
+    }
+    const running = [run(catalogue, catalogueGroup, onCatalogue), run(trail, trailGroup, () => undefined)]
+    return {
+      version,
+      catalogue,
+      trail,
+      async stop() {
+        stopped.abort()
+        await Promise.all(running)
+      },
+    }
+  }
+
+  async function watchVersion(): Promise<void> {
+    while (!end.signal.aborted) {
+      await sleep(SWITCH_POLL_MS, undefined, { signal: end.signal }).catch(() => undefined)
+      if (end.signal.aborted) return
+      try {
+        const live = await liveVersion(pool)
+        if (live !== undefined && live !== followed.version) await moveTo(live)
+      } catch (error) {
+        logger.warn({ err: error }, 'the live version of the read models could not be read; it is tried again')
+      }
+    }
+  }
+
+  async function moveTo(version: number): Promise<void> {
+    const arriving = createVisibility()
+    let arrived = false
+    const next = await start(version, (committed) => {
+      arriving.advance(committed.position)
+      if (arrived) remember(committed)
+    })
+    // What was shown once must be there before anybody is asked to look here.
+    for (let shown = visibility.passed(); shown !== undefined && !(await arriving.visible(shown, 1_000)); shown = visibility.passed()) {
+      if (end.signal.aborted) return await next.stop()
+    }
+    const old = followed
+    arrived = true
+    followed = next
+    queries = catalogueQueries(pool, schemaName(version))
+    reader.clear()
+    await old.stop()
+    await dropVersion(pool, old.version)
+    logger.info({ version, before: old.version }, 'the read models moved to another version')
+  }
+
+  return {
+    reader,
+    queries: () => queries,
+    visible: (position: Position, timeoutMs: number) => visibility.visible(position, timeoutMs),
+    /** The schema that queries of the trail read. */
+    schema: () => schemaName(followed.version),
+    /** How far each group has come. */
+    checkpoints: () => ({ catalogue: followed.catalogue.checkpoint().position, trail: followed.trail.checkpoint().position }),
+    /** What stopped a group for good, or undefined. */
+    failure: () => failed,
+    async close(): Promise<void> {
+      end.abort()
+      await watching
+      await followed.stop()
+    },
+  }
+}
