@@ -98,6 +98,6 @@ export function createHandler(log: EventLog) {
     command: C,
     context: CommandContext,
   ): Promise<Handled<S, F>> {
-    return await inTurn(aggregate.stream, () => attempt(aggregate, command, context))
+    return inTurn(aggregate.stream, () => attempt(aggregate, command, context))
   }
 }

@@ -16,7 +16,7 @@ export type CatalogueQueries = ReturnType<typeof catalogueQueries>
 /** The catalogue's queries over one version of the read models. Each is one statement, and so one snapshot. */
 export function catalogueQueries(pool: Pool, schema: string) {
   async function rows<R extends object>(name: string, text: string, values: unknown[]): Promise<R[]> {
-    return await patiently(async () => (await pool.query<R>({ name: `${schema} ${name}`, text, values })).rows)
+    return patiently(async () => (await pool.query<R>({ name: `${schema} ${name}`, text, values })).rows)
   }
 
   return {

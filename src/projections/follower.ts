@@ -64,9 +64,10 @@ export async function startReadModels(options: { readonly pool: Pool; readonly l
   }
 
   async function watchVersion(): Promise<void> {
-    while (!end.signal.aborted) {
+    const ended = (): boolean => end.signal.aborted
+    while (!ended()) {
       await sleep(SWITCH_POLL_MS, undefined, { signal: end.signal }).catch(() => undefined)
-      if (end.signal.aborted) return
+      if (ended()) return
       try {
         const live = await liveVersion(pool)
         if (live !== undefined && live !== followed.version) await moveTo(live)
@@ -85,7 +86,10 @@ export async function startReadModels(options: { readonly pool: Pool; readonly l
     })
     // What was shown once must be there before anybody is asked to look here.
     for (let shown = visibility.passed(); shown !== undefined && !(await arriving.visible(shown, 1_000)); shown = visibility.passed()) {
-      if (end.signal.aborted) return await next.stop()
+      if (end.signal.aborted) {
+        await next.stop()
+        return
+      }
     }
     const old = followed
     arrived = true

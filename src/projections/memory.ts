@@ -18,7 +18,7 @@ export function createMemory<V extends object | string | number>(maxEntries: num
       const remembered = entries.get(key)
       if (remembered !== undefined) return remembered.value
       const underWay = reading.get(key)
-      if (underWay !== undefined) return await underWay
+      if (underWay !== undefined) return underWay
       const started = read()
       reading.set(key, started)
       try {

@@ -38,7 +38,7 @@ export const pulls: Projection = {
   tables: [pullRows, counters],
   async fold(recorded, context): Promise<readonly Change[]> {
     if (!isActivity(recorded.event) || recorded.event.type !== 'PullsRecorded') return []
-    return await changesOf(recorded, Date.parse(recorded.event.at), recorded.event.data, context)
+    return changesOf(recorded, Date.parse(recorded.event.at), recorded.event.data, context)
   },
 }
 

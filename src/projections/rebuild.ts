@@ -46,7 +46,7 @@ async function fold({ pool, log, reads, onProgress }: Rebuilding, version: numbe
  */
 export async function rebuild(rebuilding: Rebuilding, serverRuns: boolean): Promise<number> {
   const { pool, log } = rebuilding
-  return await alone(pool, async () => {
+  return alone(pool, async () => {
     const head = await log.head()
     const before = await liveVersion(pool)
     const version = await createVersion(pool)
@@ -61,7 +61,7 @@ export async function rebuild(rebuilding: Rebuilding, serverRuns: boolean): Prom
 /** Rebuilds into a version that never goes live, and compares it with the live one, table by table, where the live one stands. */
 export async function verify(rebuilding: Rebuilding): Promise<Difference[]> {
   const { pool } = rebuilding
-  return await alone(pool, async () => {
+  return alone(pool, async () => {
     const live = await liveVersion(pool)
     if (live === undefined) return []
     const version = await createVersion(pool)

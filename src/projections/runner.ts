@@ -109,14 +109,15 @@ export async function follow(
   signal: AbortSignal,
 ): Promise<void> {
   let failures = 0
-  while (!signal.aborted) {
+  const ended = (): boolean => signal.aborted
+  while (!ended()) {
     try {
       if (failures > 0) await folder.reload()
       await followOnce(log, folder, group, onCommitted, signal, () => {
         failures = 0
       })
     } catch (error) {
-      if (signal.aborted) return
+      if (ended()) return
       if (!isPassing(error) && !(error instanceof CheckpointError)) throw error
       failures += 1
       await sleep(Math.min(100 * 2 ** failures, 2_000), undefined, { signal }).catch(() => undefined)

@@ -25,7 +25,7 @@ export function createBatch() {
     switch (change.kind) {
       case 'put': {
         const { table, row } = change
-        const target = puts.get(table.name) ?? { table, rows: new Map() }
+        const target = puts.get(table.name) ?? { table, rows: new Map<string, Record<string, Value>>() }
         puts.set(table.name, target)
         const key = keyOf(table, row)
         const earlier = target.rows.get(key)

@@ -46,7 +46,7 @@ export async function getManifest(registry: Registry, exchange: RepositoryExchan
     ETag: `"${manifest.digest}"`,
     'Accept-Ranges': 'bytes',
   }
-  return await answer(registry, exchange, pull, manifest.sizeBytes, headers, unknown)
+  return answer(registry, exchange, pull, manifest.sizeBytes, headers, unknown)
 }
 
 /** `GET` and `HEAD /v2/<name>/blobs/<digest>` (end-2). */
@@ -58,7 +58,7 @@ export async function getBlob(registry: Registry, exchange: RepositoryExchange, 
   if (sizeBytes === undefined) return unknown
   const pull = { caller: exchange.caller, repository: key, digest, blob: true as const, requestId: exchange.requestId }
   const headers = { 'Content-Type': 'application/octet-stream', 'Docker-Content-Digest': digest, ETag: `"${digest}"`, 'Accept-Ranges': 'bytes' }
-  return await answer(registry, exchange, pull, sizeBytes, headers, unknown)
+  return answer(registry, exchange, pull, sizeBytes, headers, unknown)
 }
 
 /**

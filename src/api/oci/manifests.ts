@@ -90,12 +90,12 @@ async function readBody(request: IncomingMessage): Promise<Buffer | Refusal> {
 export async function deleteManifest(registry: Registry, exchange: RepositoryExchange, reference: Reference): Promise<Reply | Refusal> {
   const command: RepositoryCommand =
     reference.kind === 'tag' ? { type: 'DeleteTag', tag: reference.tag } : { type: 'DeleteManifest', digest: reference.digest }
-  return await remove(registry, exchange, reference.kind === 'tag' ? reference.tag : reference.digest, command, 'MANIFEST_UNKNOWN')
+  return remove(registry, exchange, reference.kind === 'tag' ? reference.tag : reference.digest, command, 'MANIFEST_UNKNOWN')
 }
 
 /** `DELETE /v2/<name>/blobs/<digest>` (end-10): the repository holds it no longer; no byte is erased. */
 export async function deleteBlob(registry: Registry, exchange: RepositoryExchange, digest: Digest): Promise<Reply | Refusal> {
-  return await remove(registry, exchange, digest, { type: 'DeleteBlob', digest }, 'BLOB_UNKNOWN')
+  return remove(registry, exchange, digest, { type: 'DeleteBlob', digest }, 'BLOB_UNKNOWN')
 }
 
 async function remove(

@@ -2,7 +2,8 @@ import type { ByteRange } from '../../ports/blob-store.ts'
 
 /**
  * A Range header over `sizeBytes` bytes (RFC 9110 §14.2): the one range that it asks for, `unsatisfiable`, or undefined where there
- * is none, or several, or a form that is not understood: then the whole is the answer.
+ * is none, or several, or a form that is not understood: then the whole is the answer. A range that ends before it begins is
+ * answered 416, as the distribution-spec's conformance suite wants it.
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | 'unsatisfiable' | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '')
@@ -13,7 +14,7 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
     const suffix = Number(last)
     return suffix === 0 || sizeBytes === 0 ? 'unsatisfiable' : { first: Math.max(0, sizeBytes - suffix), last: sizeBytes - 1 }
   }
-  if (last !== '' && Number(last) < Number(first)) return undefined
+  if (last !== '' && Number(last) < Number(first)) return 'unsatisfiable'
   if (Number(first) >= sizeBytes) return 'unsatisfiable'
   return { first: Number(first), last: last === '' ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1) }
 }

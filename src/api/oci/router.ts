@@ -166,7 +166,7 @@ export function createOciHandler(options: {
 
   return async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID()
-    const [path = '', query = ''] = splitOnce(request.url ?? '/', '?')
+    const [path, query] = splitOnce(request.url ?? '/', '?')
     const reply = await answerTo(request, requestId, path, query)
     try {
       response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')

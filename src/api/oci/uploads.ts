@@ -45,7 +45,7 @@ export async function startUpload(registry: Registry, exchange: RepositoryExchan
   const id = await registry.blobs.openUpload(algorithm)
   if (id === 'no-space') return noSpace
   await registry.sessions.create(id, { repository: key, algorithm })
-  if (digest !== undefined) return await finish(registry, exchange, key, id, digest)
+  if (digest !== undefined) return finish(registry, exchange, key, id, digest)
   return { status: 202, headers: uploadHeaders(exchange, id, 0) }
 }
 
@@ -114,7 +114,7 @@ export async function putUpload(registry: Registry, exchange: RepositoryExchange
   if (digest === undefined || isRefusal(digest)) return digest ?? unknownUpload
   const found = await find(registry, exchange, id)
   if (isRefusal(found)) return found
-  return await finish(registry, exchange, found.key, id, digest)
+  return finish(registry, exchange, found.key, id, digest)
 }
 
 async function finish(registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, id: UploadId, digest: Digest): Promise<Reply | Refusal> {

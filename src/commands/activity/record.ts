@@ -134,7 +134,7 @@ export async function startPullRecorder(options: {
     },
     /** Waits until what was recorded so far is durable, or has failed. */
     async drain(): Promise<void> {
-      await Promise.allSettled([sending, ...waiting].map((batch) => batch?.done.promise))
+      for (const batch of [sending, ...waiting]) await batch?.done.promise.catch(() => undefined)
     },
   }
 }

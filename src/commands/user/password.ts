@@ -9,7 +9,7 @@ const PASSES = 2
 const HASH_BYTES = 32
 
 async function argon2id(password: string, salt: Buffer, memory: number, passes: number): Promise<Buffer> {
-  return await hash('argon2id', {
+  return hash('argon2id', {
     message: Buffer.from(password.normalize('NFKC')),
     nonce: salt,
     parallelism: 1,

@@ -180,7 +180,7 @@ export function createCommitter(connect: () => pg.Client, onCommitted: (head: nu
         throw new EventError(`an append to ${request.stream} is larger than ${MAX_APPEND_BYTES} bytes`)
       }
       await checkClock()
-      return await new Promise<Committed>((resolve, reject) => {
+      return new Promise<Committed>((resolve, reject) => {
         queue.push({ request, resolve, reject })
         if (sending) return
         sending = true

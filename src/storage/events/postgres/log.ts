@@ -193,7 +193,7 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
 }
 
 async function orAborted<T>(outcome: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await outcome
+  if (signal === undefined) return outcome
   const aborted = Promise.withResolvers<never>()
   const abort = (): void => {
     aborted.reject(signal.reason)

@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from '@jest/globals'
+
+const root = join(import.meta.dirname, '../..')
+const pinned = join(root, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node')
+const node = existsSync(pinned) ? pinned : process.execPath
+const START_MS = 120_000
+const PASSWORD = 'an-admin-for-tests'
+
+export type Finished = { readonly stdout: string; readonly stderr: string; readonly code: number | null }
+
+export type VarveServer = {
+  readonly url: string
+  /** `127.0.0.1:<port>`, as image names begin. */
+  readonly host: string
+  readonly user: 'admin'
+  readonly password: string
+  /** The value of an Authorization header. */
+  readonly authorization: string
+  readonly dataFolder: string
+  readonly pid: number
+  /** What the server wrote so far. */
+  output(): string
+  /** Runs `varve …` on the same data folder. */
+  varve(...args: string[]): Promise<Finished>
+  /** Sends a signal to the server and waits for its end. Its Postgres is left to itself where the signal leaves it no time. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Starts it again, on the same port and data folder. */
+  restart(): Promise<void>
+  /** Ends everything and removes the data folder. */
+  stop(): Promise<void>
+}
+
+export type ServerOptions = {
+  readonly env?: Readonly<Record<string, string>>
+  readonly tls?: { readonly certFile: string; readonly keyFile: string }
+  /** Put before the command, such as `strace -f …`. */
+  readonly wrapper?: readonly string[]
+}
+
+const running = new Set<VarveServer>()
+afterAll(async () => {
+  for (const server of running) await server.stop()
+})
+
+/** Starts `varve serve` as a process of its own, as a user does, on a free port of the loopback. Ended after the test file at the latest. */
+export async function startVarve(options: ServerOptions = {}): Promise<VarveServer> {
+  const dataFolder = await mkdtemp(join(tmpdir(), 'varve-server-'))
+  const host = `127.0.0.1:${await freePort()}`
+  const env = {
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VARVE_') && name !== 'NODE_OPTIONS')),
+    VARVE_DATA: dataFolder,
+    VARVE_LISTEN: host,
+    VARVE_ADMIN_PASSWORD: PASSWORD,
+    ...(options.tls === undefined ? {} : { VARVE_TLS_CERT: options.tls.certFile, VARVE_TLS_KEY: options.tls.keyFile }),
+    ...options.env,
+  }
+  const command = [node, '--disable-warning=ExperimentalWarning', join(root, 'src/main.ts')]
+  let output = ''
+  let child = await start()
+
+  async function start() {
+    const [program, ...args] = [...(options.wrapper ?? []), ...command, 'serve']
+    const started = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const from = output.length
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        started.kill('SIGKILL')
+        reject(new Error(`Varve did not start in ${START_MS} ms:\n${output.slice(from)}`))
+      }, START_MS)
+      const take = (chunk: Buffer): void => {
+        output += chunk.toString()
+        if (/^Varve .* serves /m.test(output.slice(from))) {
+          clearTimeout(timer)
+          resolve()
+        }
+      }
+      started.stdout.on('data', take)
+      started.stderr.on('data', take)
+      started.once('exit', (code) => {
+        clearTimeout(timer)
+        reject(new Error(`Varve ended with ${String(code)}:\n${output.slice(from)}`))
+      })
+    })
+    return started
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await ended
+  }
+
+  const server: VarveServer = {
+    url: `${options.tls === undefined ? 'http' : 'https'}://${host}`,
+    host,
+    user: 'admin',
+    password: PASSWORD,
+    authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}`,
+    dataFolder,
+    get pid() {
+      return child.pid ?? 0
+    },
+    output: () => output,
+    varve: (...args) => finish(command, args, env),
+    kill: end,
+    async restart() {
+      await end('SIGTERM')
+      child = await start()
+    },
+    async stop() {
+      running.delete(server)
+      await end('SIGTERM')
+      await endOrphan(dataFolder)
+      await rm(dataFolder, { recursive: true, force: true })
+    },
+  }
+  running.add(server)
+  return server
+}
+
+/** A server that was killed leaves its Postgres behind for the next start to adopt; after the last one nobody would. */
+async function endOrphan(dataFolder: string): Promise<void> {
+  const { connectToRunning, startEmbeddedPostgres } = await import('../../src/storage/postgres/embedded.ts')
+  if ((await connectToRunning(dataFolder)) === undefined) return
+  const orphan = await startEmbeddedPostgres({ dataFolder })
+  await orphan.stop()
+}
+
+async function finish(command: readonly string[], args: readonly string[], env: NodeJS.ProcessEnv): Promise<Finished> {
+  const [program = '', ...rest] = [...command, ...args]
+  const child = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { stdout, stderr, code }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const address = probe.address()
+  await new Promise((resolve) => probe.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no free port')
+  return address.port
+}
