@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import pg from 'pg'
+import type { ClientConfig } from 'pg'
 import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
 import { clientAddress } from './api/client-address.ts'
@@ -34,6 +34,7 @@ import { openPostgresLog } from './storage/events/postgres/log.ts'
 import { loadMasterKey, openFileKeyStore } from './storage/keys/file.ts'
 import { createSealer } from './storage/keys/sealer.ts'
 import { connectToRunning, startEmbeddedPostgres } from './storage/postgres/embedded.ts'
+import { createPool } from './storage/postgres/pool.ts'
 import { openUploadSessions } from './storage/upload-sessions.ts'
 
 const { version: release } = createRequire(import.meta.url)('../package.json') as { version: string }
@@ -46,7 +47,7 @@ const UPLOAD_LIFETIME_MS = 7 * 24 * 3_600_000
 const PURGE_INTERVAL_MS = 3_600_000
 
 /** Where Postgres is: the one of the configuration, the data folder's own that a server runs, or the data folder's own, started here. */
-async function openPostgres(config: Config, logger: Logger, server: boolean): Promise<{ connection: pg.ClientConfig; serverRuns: boolean; stop(): Promise<void> }> {
+async function openPostgres(config: Config, logger: Logger, server: boolean): Promise<{ connection: ClientConfig; serverRuns: boolean; stop(): Promise<void> }> {
   const nothing = (): Promise<void> => Promise.resolve()
   if (config.postgresUrl !== undefined) return { connection: { connectionString: config.postgresUrl }, serverRuns: !server, stop: nothing }
   const running = server ? undefined : await connectToRunning(config.dataFolder)
@@ -89,10 +90,7 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
     await mkdir(config.blobFolder, { recursive: true, mode: 0o700 })
     const postgres = await openPostgres(config, logger, server)
     closers.push(() => postgres.stop())
-    const pool = new pg.Pool({ ...postgres.connection, max: 12, application_name: 'varve' })
-    pool.on('error', (error) => {
-      logger.warn({ err: error }, 'an idle connection to Postgres broke')
-    })
+    const pool = createPool({ ...postgres.connection, max: 12, application_name: 'varve' })
     closers.push(() => pool.end())
     const logConnection = config.logUrl === undefined ? postgres.connection : { connectionString: config.logUrl }
     const log = await openPostgresLog(logConnection, createCodec(eventTypes), ({ events, seconds }) => {

@@ -16,15 +16,27 @@ export function createBatch() {
   const puts = new Map<string, Put>()
   const sets: SetGroup[] = []
   const sums = new Map<string, { table: Table; sums: Map<string, Sum> }>()
+  /** The texts of numbered columns in the order of the changes, whatever statements they end up in: numbers follow it. */
+  const texts = new Map<string, Set<string>>()
 
   function keyOf(table: Table, row: Row): string {
     return JSON.stringify(table.key.map((column) => String(row[column])))
+  }
+
+  function collectTexts(table: Table, row: Row): void {
+    for (const [column, type] of Object.entries(table.columns)) {
+      const text = row[column]
+      if (typeof type === 'string' || typeof text !== 'string') continue
+      const collected = texts.get(type.numbered) ?? new Set()
+      texts.set(type.numbered, collected.add(text))
+    }
   }
 
   function add(change: Change): void {
     switch (change.kind) {
       case 'put': {
         const { table, row } = change
+        collectTexts(table, row)
         const target = puts.get(table.name) ?? { table, rows: new Map<string, Record<string, Value>>() }
         puts.set(table.name, target)
         const key = keyOf(table, row)
@@ -50,6 +62,7 @@ export function createBatch() {
       }
       case 'add': {
         const { table, key, count, latest } = change
+        collectTexts(table, key)
         const target = sums.get(table.name) ?? { table, sums: new Map<string, Sum>() }
         sums.set(table.name, target)
         const sum = target.sums.get(keyOf(table, key)) ?? { key, count: {}, latest: {} }
@@ -65,9 +78,10 @@ export function createBatch() {
     add,
     /** Writes everything in the client's open transaction. */
     async write(client: ClientBase, schema: string, dictionaries: Dictionaries): Promise<void> {
+      const numbers = await dictionaries.numbersOf(client, schema, texts)
       for (const group of sets) await writeSets(client, schema, group)
-      for (const { table, rows } of puts.values()) await writePuts(client, schema, table, await dictionaries.number(client, schema, table, [...rows.values()]))
-      for (const { table, sums: all } of sums.values()) await writeSums(client, schema, table, [...all.values()], dictionaries)
+      for (const { table, rows } of puts.values()) await writePuts(client, schema, table, [...rows.values()], numbers)
+      for (const { table, sums: all } of sums.values()) await writeSums(client, schema, table, [...all.values()], numbers)
     },
   }
 }
@@ -96,22 +110,32 @@ async function writeSets(client: ClientBase, schema: string, { table, sets }: Se
   )
 }
 
-async function writePuts(client: ClientBase, schema: string, table: Table, rows: readonly Row[]): Promise<void> {
+/** A column's values, texts of numbered columns as their numbers. */
+function valuesOf(table: Table, column: string, rows: readonly Row[], numbers: Numbers): Value[] {
+  const type = table.columns[column]
+  const dictionary = typeof type === 'object' ? numbers.get(type.numbered) : undefined
+  return rows.map((row) => {
+    const value = row[column] ?? null
+    return dictionary !== undefined && typeof value === 'string' ? (dictionary.get(value) ?? null) : value
+  })
+}
+
+async function writePuts(client: ClientBase, schema: string, table: Table, rows: readonly Row[], numbers: Numbers): Promise<void> {
   const columns = Object.keys(table.columns)
   const changeable = columns.filter((column) => !table.key.includes(column) && !(table.keep ?? []).includes(column))
   const onConflict = changeable.length === 0 ? 'nothing' : `update set ${changeable.map((column) => `${column} = excluded.${column}`).join(', ')}`
   await client.query(
     `insert into ${schema}.${table.name} (${columns.join(', ')}) select * from unnest(${arrays(table, columns)})
      on conflict (${table.key.join(', ')}) do ${onConflict}`,
-    columns.map((column) => rows.map((row) => row[column] ?? null)),
+    columns.map((column) => valuesOf(table, column, rows, numbers)),
   )
 }
 
-async function writeSums(client: ClientBase, schema: string, table: Table, sums: readonly Sum[], dictionaries: Dictionaries): Promise<void> {
+async function writeSums(client: ClientBase, schema: string, table: Table, sums: readonly Sum[], numbers: Numbers): Promise<void> {
   const counts = [...new Set(sums.flatMap((sum) => Object.keys(sum.count)))]
   const latest = [...new Set(sums.flatMap((sum) => Object.keys(sum.latest)))]
   const columns = [...table.key, ...counts, ...latest]
-  const keys = await dictionaries.number(client, schema, table, sums.map((sum) => sum.key))
+  const keys = sums.map((sum) => sum.key)
   await client.query(
     `insert into ${schema}.${table.name} as t (${columns.join(', ')}) select * from unnest(${arrays(table, columns)})
      on conflict (${table.key.join(', ')}) do update set ${[
@@ -119,12 +143,14 @@ async function writeSums(client: ClientBase, schema: string, table: Table, sums:
        ...latest.map((column) => `${column} = greatest(t.${column}, excluded.${column})`),
      ].join(', ')}`,
     [
-      ...table.key.map((column) => keys.map((key) => key[column])),
+      ...table.key.map((column) => valuesOf(table, column, keys, numbers)),
       ...counts.map((column) => sums.map((sum) => sum.count[column] ?? 0)),
       ...latest.map((column) => sums.map((sum) => sum.latest[column] ?? null)),
     ],
   )
 }
+
+type Numbers = ReadonlyMap<string, ReadonlyMap<string, number>>
 
 export type Dictionaries = ReturnType<typeof createDictionaries>
 
@@ -137,11 +163,11 @@ const MAX_REMEMBERED = 50_000
 export function createDictionaries() {
   const remembered = new Map<string, Map<string, number>>()
 
-  async function numbersOf(client: ClientBase, schema: string, dictionary: string, texts: readonly string[]): Promise<Map<string, number>> {
+  async function numberAll(client: ClientBase, schema: string, dictionary: string, texts: ReadonlySet<string>): Promise<Map<string, number>> {
     const memory = remembered.get(dictionary) ?? new Map<string, number>()
     if (memory.size > MAX_REMEMBERED) memory.clear()
     remembered.set(dictionary, memory)
-    const unknown = [...new Set(texts.filter((text) => !memory.has(text)))]
+    const unknown = [...texts].filter((text) => !memory.has(text))
     if (unknown.length === 0) return memory
     const found = await client.query<{ n: number; value: string }>(`select n, value from ${schema}.${dictionary} where value = any($1)`, [unknown])
     for (const { n, value } of found.rows) memory.set(value, n)
@@ -158,19 +184,11 @@ export function createDictionaries() {
   }
 
   return {
-    /** Replaces the texts of numbered columns by their numbers. */
-    async number(client: ClientBase, schema: string, table: Table, rows: readonly Row[]): Promise<Row[]> {
-      let numbered = [...rows]
-      for (const [column, type] of Object.entries(table.columns)) {
-        if (typeof type === 'string') continue
-        const texts = rows.flatMap((row) => (typeof row[column] === 'string' ? [row[column]] : []))
-        const numbers = new Map(await numbersOf(client, schema, type.numbered, texts))
-        numbered = numbered.map((row) => {
-          const text = row[column]
-          return typeof text === 'string' ? { ...row, [column]: numbers.get(text) ?? null } : row
-        })
-      }
-      return numbered
+    /** The numbers of a batch's texts, by dictionary. What is new is numbered in the order in which it comes. */
+    async numbersOf(client: ClientBase, schema: string, texts: ReadonlyMap<string, ReadonlySet<string>>): Promise<Numbers> {
+      const numbers = new Map<string, Map<string, number>>()
+      for (const [dictionary, each] of texts) numbers.set(dictionary, await numberAll(client, schema, dictionary, each))
+      return numbers
     },
     /** What a transaction that was rolled back had numbered is not so. */
     forget(): void {

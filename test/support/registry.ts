@@ -3,7 +3,7 @@ import type { VarveServer } from './server.ts'
 
 /** A client of /v2 as plain as may be: what it sends is what the test says. */
 export function registryClient({ url, authorization }: Pick<VarveServer, 'url' | 'authorization'>) {
-  const call = (method: string, path: string, init: { readonly body?: RequestInit['body']; readonly headers?: Readonly<Record<string, string>> } = {}): Promise<Response> =>
+  const call = (method: string, path: string, init: { readonly body?: NonNullable<RequestInit['body']>; readonly headers?: Readonly<Record<string, string>> } = {}): Promise<Response> =>
     fetch(new URL(path, url), { ...init, method, headers: { Authorization: authorization, ...init.headers } })
 
   async function expectStatus(response: Response, status: number): Promise<Response> {

@@ -6,6 +6,7 @@ import { parsePosition, position, positionLog, positionNumber } from '../../../p
 import type { Position } from '../../../ports/position.ts'
 import { laneOf, streams } from '../../../ports/streams.ts'
 import type { Lane } from '../../../ports/streams.ts'
+import { createPool } from '../../postgres/pool.ts'
 import { logNameIn } from '../naming.ts'
 import { createCommitter } from './committer.ts'
 import type { CommitObserver } from './committer.ts'
@@ -33,9 +34,7 @@ export type PostgresLog = EventLog & {
  * in the middle of a call can hold the log's lock.
  */
 export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec, observe: CommitObserver = () => undefined): Promise<PostgresLog> {
-  const pool = new pg.Pool({ ...config, max: 6, application_name: 'varve log reader' })
-  // An idle connection that breaks is replaced by the next query, which reports what it meets.
-  pool.on('error', () => undefined)
+  const pool = createPool({ ...config, max: 6, application_name: 'varve log reader' })
   await pool.query(schema)
   let name = await readName()
   let knownHead = await queryHead()
