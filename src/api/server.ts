@@ -8,7 +8,13 @@ import type { Duplex } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import type { Config } from '../config.ts'
 
+/** Whoever reads a request's body calls `askForBody` before. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Tells a client that waits with its body (`Expect: 100-continue`) to send it. */
+export function askForBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.httpVersion !== '1.0' && /^100-continue$/i.test(request.headers.expect ?? '')) response.writeContinue()
+}
 
 /** The part of a pino logger that is used here. */
 export type ServerLog = {
@@ -22,6 +28,8 @@ export type HttpServerOptions = Pick<Config, 'listen' | 'tls'> & {
   readonly log: ServerLog
   /** How long a client may take over its headers. */
   readonly headersTimeoutMs?: number
+  /** How long a client may send nothing of a body that is waited for; then its connection is cut. */
+  readonly bodyIdleTimeoutMs?: number
 }
 
 export type HttpServer = {
@@ -82,6 +90,12 @@ const followTlsFiles = (
 /** Its code, where it has one. Not by `instanceof`: errors of Node's own may be of another realm. */
 const errorCode = (error: object): unknown => ('code' in error ? error.code : undefined)
 
+const BROKEN = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message: 'this is no request that is understood here' }] })
+
+/** The whole answer to what is no request, so that it, too, is one that a client of the registry can read. */
+const brokenAnswer = (status: string): string =>
+  `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${BROKEN.length}\r\n\r\n${BROKEN}`
+
 const refusal = (error: object): string => {
   switch (errorCode(error)) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
@@ -113,16 +127,35 @@ const listening = (server: Server, { host, port }: Config['listen']): Promise<vo
     })
   })
 
+/** Cuts clients that stopped in the middle of a body. What came and was not read yet is our slowness, not theirs. */
+const cutIdleBodies = (responses: ReadonlySet<ServerResponse>, idleMs: number): NodeJS.Timeout => {
+  const seen = new WeakMap<IncomingMessage, { readonly bytes: number; readonly at: number }>()
+  const sweep = (): void => {
+    const now = performance.now()
+    for (const { req: request } of responses) {
+      if (request.complete || request.destroyed) continue
+      const bytes = request.socket.bytesRead
+      const last = seen.get(request)
+      if (last?.bytes !== bytes || request.readableLength > 0) seen.set(request, { bytes, at: now })
+      else if (now - last.at >= idleMs) request.destroy()
+    }
+  }
+  return setInterval(sweep, Math.max(10, idleMs / 6)).unref()
+}
+
 /** Listens for HTTP, or for HTTPS where there is a certificate, whose files are read again when they change. */
-export const startHttpServer = async ({ listen, tls, handler, log, headersTimeoutMs = 60_000 }: HttpServerOptions): Promise<HttpServer> => {
+export const startHttpServer = async ({ listen, tls, handler, log, headersTimeoutMs = 60_000, bodyIdleTimeoutMs = 60_000 }: HttpServerOptions): Promise<HttpServer> => {
   const settings = {
     // Node's 300 s would end the upload of a large layer over a slow line.
     requestTimeout: 0,
+    // Its own refusal has no body; ours is below.
+    requireHostHeader: false,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.min(30_000, headersTimeoutMs),
     // Longer than the 60 s of a proxy in front, so that it is never us who close a connection that it is about to use.
     keepAliveTimeout: 75_000,
-    maxHeaderSize: 16 * 1024,
+    // A push of 500 tags of 128 characters names them in its URL.
+    maxHeaderSize: 80 * 1024,
     // Finds peers that vanished in the middle of a request, which no timeout here would.
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
@@ -141,6 +174,10 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
       // Its headers may have promised to keep the connection, before anybody knew of the stop.
       if (stopping) setImmediate(() => { server.closeIdleConnections() })
     })
+    if (request.httpVersion === '1.1' && request.headers.host === undefined) {
+      request.socket.end(brokenAnswer('400 Bad Request'))
+      return
+    }
     try {
       handler(request, response)
     } catch (error: unknown) {
@@ -170,6 +207,11 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
     follower = followTlsFiles(tls, first, use, log)
   }
 
+  // A client that waits to be asked for its body is answered without it where it may not push; other expectations may be ignored.
+  server.on('checkContinue', answer)
+  server.on('checkExpectation', answer)
+  const sweeper = cutIdleBodies(responses, bodyIdleTimeoutMs)
+
   const sockets = new Set<Socket>()
   const track = (socket: Socket): void => {
     sockets.add(socket)
@@ -184,13 +226,14 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
     const started = response !== undefined && responses.has(response) && response.headersSent
     // A second status line in the middle of an answer would pass for its body.
     if (started || !socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
-    else socket.end(`HTTP/1.1 ${refusal(error)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    else socket.end(brokenAnswer(refusal(error)))
   })
 
   try {
     await listening(server, listen)
   } catch (error: unknown) {
     clearInterval(follower)
+    clearInterval(sweeper)
     throw error
   }
   server.on('error', (error) => {
@@ -219,6 +262,7 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
       for (const socket of sockets) socket.destroy()
     }, deadlineMs)
     await closed
+    clearInterval(sweeper)
     clearTimeout(deadline)
   }
   let closing: Promise<void> | undefined

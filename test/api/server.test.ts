@@ -94,16 +94,19 @@ describe('the HTTP server', () => {
 
   test.each([
     ['what is no HTTP', 'HELLO\r\n\r\n', '400 Bad Request'],
+    ['no Host', 'GET / HTTP/1.1\r\n\r\n', '400 Bad Request'],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', '400 Bad Request'],
-    ['headers above 16 KiB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(17_000)}\r\n\r\n`, '431 Request Header Fields Too Large'],
+    ['headers above 80 KiB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(83_000)}\r\n\r\n`, '431 Request Header Fields Too Large'],
   ])('refuses %s and closes', async (_, sent, status) => {
     const at = await start((_request, response) => response.end('never'))
-    expect(await raw(at, sent)).toBe(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    const [head = '', body = ''] = (await raw(at, sent)).split('\r\n\r\n')
+    expect(head).toBe(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}`)
+    expect(JSON.parse(body)).toEqual({ errors: [{ code: 'UNSUPPORTED', message: 'this is no request that is understood here' }] })
   })
 
-  test('takes headers of nearly 16 KiB', async () => {
+  test('takes headers of nearly 80 KiB', async () => {
     const at = await start((_, response) => response.end('fine'))
-    expect(await raw(at, `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: ${'y'.repeat(15_500)}\r\n\r\n`)).toContain('fine')
+    expect(await raw(at, `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: ${'y'.repeat(81_000)}\r\n\r\n`)).toContain('fine')
   })
 
   test('a broken request writes nothing into an answer under way', async () => {
@@ -130,6 +133,37 @@ describe('the HTTP server', () => {
     slow.write('cd')
     await once(slow, 'close')
     expect(seen.all).toMatch(/^HTTP\/1.1 200 OK[^]*abcd/)
+  })
+
+  test('cuts a client that stops in the middle of its body, but not one whose bytes are not wanted yet', async () => {
+    const ended: string[] = []
+    const at = await start(
+      (incoming, response) => {
+        if (incoming.url === '/read') {
+          text(incoming).then((body) => response.end(body), (error: unknown) => ended.push(String(error)))
+        } else setTimeout(() => void text(incoming).then((body) => response.end(body)), 600)
+      },
+      { bodyIdleTimeoutMs: 200 },
+    )
+    const put = (path: string): string => `PUT ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nab`
+    const [stopped, crawling, unread] = ['/read', '/read', '/later'].map((path) => {
+      const socket = connect({ host: '127.0.0.1', port: portOf(at) })
+      socket.write(put(path))
+      return { socket, seen: received(socket) }
+    })
+    if (stopped === undefined || crawling === undefined || unread === undefined) throw new Error('three sockets')
+    await delay(120)
+    crawling.socket.write('c')
+    await until(() => stopped.socket.closed)
+    crawling.socket.write('d')
+    await until(() => crawling.socket.closed)
+    expect(stopped.seen.all).toBe('')
+    expect(ended).toHaveLength(1)
+    expect(crawling.seen.all).toMatch(/abcd$/)
+    await delay(400)
+    unread.socket.write('cd')
+    await until(() => unread.socket.closed)
+    expect(unread.seen.all).toMatch(/abcd$/)
   })
 
   test('a handler that throws answers 500 without a word about it', async () => {
