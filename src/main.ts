@@ -171,7 +171,7 @@ async function serve(config: Config): Promise<void> {
   const server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
-    handler: createApp({ oci, readiness, metrics, metricsToken: config.metricsToken }),
+    handler: createApp({ oci, readiness, metrics, metricsToken: config.metricsToken, logger }),
     log: logger,
   })
   const purge = async (): Promise<void> => {

@@ -1,6 +1,8 @@
 import express from 'express'
+import type { ErrorRequestHandler } from 'express'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Handler } from './server.ts'
+import { askForBody } from './server.ts'
+import type { Handler, ServerLog } from './server.ts'
 import { healthRoutes } from './health/health.ts'
 import type { Readiness } from './health/health.ts'
 import type { Metrics } from './metrics.ts'
@@ -13,18 +15,35 @@ export function createApp(options: {
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly metricsToken: string | undefined
+  readonly logger: Pick<ServerLog, 'error'>
 }): Handler {
-  const { oci, readiness, metrics, metricsToken } = options
+  const { oci, readiness, metrics, metricsToken, logger } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.use(healthRoutes(readiness, metrics, metricsToken))
-  app.use((request, response) => {
-    void send(request, response, refused(refusal('NAME_UNKNOWN', 'there is nothing at this path')))
-  })
-  return (request, response) => {
-    metrics.trackRequest(request, response)
-    if (request.url === '/v2' || request.url?.startsWith('/v2/') === true || request.url?.startsWith('/v2?') === true) void oci(request, response)
-    else app(request, response)
+  app.use((request, response) => send(request, response, refused(refusal('NAME_UNKNOWN', 'there is nothing at this path'))))
+  const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
+    logger.error({ err: error }, 'a request failed')
+    if (response.headersSent) response.destroy()
+    else await send(request, response, refused(refusal('UNAVAILABLE')))
   }
+  app.use(onError)
+  return (request, response) => {
+    const target = targetOf(request.url ?? '/')
+    request.url = target
+    metrics.trackRequest(request, response)
+    if (target === '/v2' || target.startsWith('/v2/') || target.startsWith('/v2?')) void oci(request, response)
+    else {
+      askForBody(request, response)
+      app(request, response)
+    }
+  }
+}
+
+/** A target may be a whole URL (RFC 9112 §3.2.2): what it says before the path changes nothing here. */
+function targetOf(url: string): string {
+  const rest = /^https?:\/\/[^/?]*(.*)$/i.exec(url)?.[1]
+  if (rest === undefined) return url
+  return rest.startsWith('/') ? rest : `/${rest}`
 }

@@ -11,7 +11,7 @@ import { splitRepositoryName } from '../../oci/names.ts'
 import type { RepositoryName } from '../../oci/names.ts'
 import type { Registry } from '../registry.ts'
 import type { Reply, RepositoryExchange } from './exchange.ts'
-import { matchesEtag, parseRange } from './ranges.ts'
+import { matchesEtag, mayRange, parseRange } from './ranges.ts'
 
 /** Blobs up to this size are answered from memory in one write. */
 export const MAX_WHOLE_BYTES = 8 * 1024 * 1024
@@ -78,7 +78,8 @@ async function answer(
     if (!head || pull.reference !== undefined) registry.recorder.note({ ...pull, status: 304, ...(head ? { method: 'HEAD' } : {}) })
     return { status: 304, headers }
   }
-  const range = head ? undefined : parseRange(request.headers.range, sizeBytes)
+  const ranged = !head && mayRange(request.headers['if-range'], pull.digest)
+  const range = ranged ? parseRange(request.headers.range, sizeBytes) : undefined
   if (range === 'unsatisfiable') {
     return refusal('SIZE_INVALID', `the range lies outside of ${sizeBytes} bytes`, { status: 416, headers: { 'Content-Range': `bytes */${sizeBytes}` } })
   }

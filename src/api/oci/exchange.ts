@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { ociErrors } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/names.ts'
@@ -11,6 +11,8 @@ import type { Position } from '../../ports/position.ts'
 /** A request to /v2 once it is known who asks. */
 export type Exchange = {
   readonly request: IncomingMessage
+  /** The request's body. A client that waits to be asked for it (`Expect: 100-continue`) is asked when it is taken, and once. */
+  readonly body: () => AsyncIterable<Buffer>
   readonly query: URLSearchParams
   readonly requestId: string
   readonly subject: Subject
@@ -49,27 +51,42 @@ export function positionHeader(position: Position | undefined): Record<string, s
 
 /** Above this, an unread body is not worth reading for the connection's sake. */
 const MAX_DRAINED_BYTES = 1024 * 1024
+/** How long a client that still sends gets to read its answer, and one that sends nothing more. */
+const LINGER_MS = 10_000
+const SILENCE_MS = 1_000
 
 /** Writes an answer. The three ends of a body: all of it went, the source failed (the connection is cut: its length was said), the client left. */
-export async function send(request: IncomingMessage, response: ServerResponse, reply: Reply): Promise<number> {
+export async function send(request: IncomingMessage, response: ServerResponse, reply: Reply): Promise<void> {
   const { status, headers = {}, body, stream } = reply
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   const length = stream?.sizeBytes ?? reply.sizeBytes ?? (body === undefined ? 0 : Buffer.byteLength(body))
   if (status !== 204 && status !== 304) response.setHeader('Content-Length', length)
-  if (!request.complete && Number(request.headers['content-length'] ?? Infinity) > MAX_DRAINED_BYTES && hasBody(request)) {
-    response.setHeader('Connection', 'close')
-  }
+  const unread = !request.complete && hasBody(request) && Number(request.headers['content-length'] ?? Infinity) > MAX_DRAINED_BYTES
+  if (unread) response.setHeader('Connection', 'close')
   response.statusCode = status
-  if (request.method === 'HEAD' || status === 204 || status === 304) {
+  const bodiless = request.method === 'HEAD' || status === 204 || status === 304
+  if (stream !== undefined && !bodiless) {
+    await pipeline(stream.bytes, response)
+    return
+  }
+  if (unread) {
+    response.flushHeaders()
+    if (body !== undefined && !bodiless) response.write(body)
+    await discard(request)
     response.end()
-    return 0
-  }
-  if (stream === undefined) {
-    response.end(body)
-    return length
-  }
-  await pipeline(stream.bytes, response)
-  return length
+  } else response.end(bodiless ? undefined : body)
+}
+
+/** Closing a connection over unread bytes resets it, and the client may lose the answer: so they are read for a while, and dropped. */
+async function discard(request: IncomingMessage): Promise<void> {
+  const silent = new AbortController()
+  const timer = setTimeout(() => {
+    silent.abort()
+  }, SILENCE_MS)
+  request.on('data', () => timer.refresh())
+  // However it ends: the body's end, the client's, or the time's.
+  await finished(request, { signal: AbortSignal.any([silent.signal, AbortSignal.timeout(LINGER_MS)]) }).catch(() => undefined)
+  clearTimeout(timer)
 }
 
 function hasBody(request: IncomingMessage): boolean {

@@ -15,8 +15,17 @@ const MAX_PAGE = 10_000
 function pageSize(query: URLSearchParams, usual: number): number | Refusal {
   const text = query.get('n')
   if (text === null) return usual
-  if (!/^\d{1,9}$/.test(text)) return refusal('UNSUPPORTED', 'n must be a number, 0 or more', { status: 400 })
+  if (!/^\d+$/.test(text)) return refusal('UNSUPPORTED', 'n must be a number, 0 or more', { status: 400 })
   return Math.min(Number(text), MAX_PAGE)
+}
+
+/**
+ * Where the page before ended. No name holds U+0000, and Postgres takes no text that does: what comes after `a\u0000b` is what comes
+ * after `a`.
+ */
+function lastOf(query: URLSearchParams): string {
+  const [last = ''] = (query.get('last') ?? '').split('\u0000')
+  return last
 }
 
 function nextLink(path: string, parameters: Record<string, string>): Record<string, string> {
@@ -33,7 +42,7 @@ export async function listTags(registry: Registry, exchange: RepositoryExchange)
     return refusal('NAME_UNKNOWN', `there is no repository ${name}`)
   }
   if (size === 0) return json(200, { name, tags: [] })
-  const found = await registry.queries().tagNames(key, query.get('last') ?? '', size + 1)
+  const found = await registry.queries().tagNames(key, lastOf(query), size + 1)
   const tags = found.slice(0, size)
   const last = tags.at(-1)
   const link = found.length > size && last !== undefined ? nextLink(`/v2/${name}/tags/list`, { n: String(size), last }) : {}
@@ -45,7 +54,7 @@ export async function listRepositories(registry: Registry, { query }: Exchange):
   const size = pageSize(query, PAGE)
   if (isRefusal(size)) return size
   if (size === 0) return json(200, { repositories: [] })
-  const [project = '', ...path] = (query.get('last') ?? '').split('/')
+  const [project = '', ...path] = lastOf(query).split('/')
   const found = await registry.queries().repositoryNames(project, path.join('/'), size + 1)
   const repositories = found.slice(0, size)
   const last = repositories.at(-1)
@@ -61,12 +70,12 @@ export async function listReferrers(registry: Registry, exchange: RepositoryExch
   const artifactType = query.get('artifactType') ?? undefined
   const key = await keyOf(registry, name)
   const visible = key !== undefined && mayPull(exchange.subject, key, digest, registry.now())
-  const limit = Math.max(1, size)
-  const found = visible ? await registry.queries().referrers(key, digest, artifactType, query.get('last') ?? '', limit + 1) : []
-  const page = found.slice(0, limit)
+  const possible = size > 0 && artifactType?.includes('\u0000') !== true
+  const found = visible && possible ? await registry.queries().referrers(key, digest, artifactType, lastOf(query), size + 1) : []
+  const page = found.slice(0, size)
   const last = page.at(-1)?.digest
   const filter = artifactType === undefined ? {} : { artifactType }
-  const link = found.length > limit && last !== undefined ? nextLink(`/v2/${name}/referrers/${digest}`, { ...filter, n: String(limit), last }) : {}
+  const link = found.length > size && last !== undefined ? nextLink(`/v2/${name}/referrers/${digest}`, { ...filter, n: String(size), last }) : {}
   const manifests = page.map((each) => ({
     mediaType: each.mediaType,
     digest: each.digest,

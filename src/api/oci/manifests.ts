@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { digestOf } from '../../oci/digest.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isRefusal, refusal } from '../../oci/errors.ts'
@@ -23,7 +22,7 @@ const MAX_TAGS = 500
 export async function putManifest(registry: Registry, exchange: RepositoryExchange, reference: Reference): Promise<Reply | Refusal> {
   const tags = tagsOf(exchange, reference)
   if (isRefusal(tags)) return tags
-  const bytes = await readBody(exchange.request)
+  const bytes = await readBody(exchange)
   if (isRefusal(bytes)) return bytes
   const digest = digestOf(reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256', bytes)
   if (reference.kind === 'digest' && digest !== reference.digest) {
@@ -73,12 +72,12 @@ function tagsOf({ query }: RepositoryExchange, reference: Reference): readonly T
   return parsed.length === tags.length ? parsed : refusal('MANIFEST_INVALID', 'a tag parameter is no tag')
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer | Refusal> {
+async function readBody({ request, body }: RepositoryExchange): Promise<Buffer | Refusal> {
   const tooLarge = refusal('SIZE_INVALID', `a manifest is at most ${MAX_MANIFEST_BYTES} bytes`, { status: 413 })
   if (Number(request.headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES) return tooLarge
   const chunks: Buffer[] = []
   let sizeBytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of body()) {
     sizeBytes += chunk.length
     if (sizeBytes > MAX_MANIFEST_BYTES) return tooLarge
     chunks.push(chunk)

@@ -6,7 +6,7 @@ import type { ByteRange } from '../../ports/blob-store.ts'
  * answered 416, as the distribution-spec's conformance suite wants it.
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '')
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '')
   if (match === null) return undefined
   const [, first = '', last = ''] = match
   if (first === '' && last === '') return undefined
@@ -25,6 +25,11 @@ export function parseContentRange(header: string): ByteRange | undefined {
   if (match === null) return undefined
   const range = { first: Number(match[1]), last: Number(match[2]) }
   return range.last < range.first ? undefined : range
+}
+
+/** Whether a Range counts (RFC 9110 §13.1.5): If-Range, where there is one, must name just this entity. There are no dates here. */
+export function mayRange(header: string | string[] | undefined, digest: string): boolean {
+  return header === undefined || header === `"${digest}"`
 }
 
 /** Whether If-None-Match names this entity (RFC 9110 §13.1.2). Clients also send the digest without its quotes. */

@@ -14,6 +14,7 @@ import type { Sealer } from '../../ports/key-store.ts'
 import { isPassing } from '../../projections/runner.ts'
 import type { Authenticate, Authenticated } from '../authenticate.ts'
 import type { Registry } from '../registry.ts'
+import { askForBody } from '../server.ts'
 import { getBlob, getManifest } from './content.ts'
 import { json, refused, send } from './exchange.ts'
 import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
@@ -124,7 +125,8 @@ export function createOciHandler(options: {
   const { registry, authenticate, sealer, addressOf } = options
   const callerOf = createCallers(sealer)
 
-  async function answerTo(request: IncomingMessage, requestId: string, path: string, query: string): Promise<Reply> {
+  async function answerTo(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<Reply> {
+    const [path, query] = splitOnce(request.url ?? '/', '?')
     const answer = answererOf(path)
     try {
       const who = await authenticate(request.headers.authorization)
@@ -135,6 +137,11 @@ export function createOciHandler(options: {
       const caller = await callerOf(who, addressOf(request), storable(request.headers['user-agent'] ?? ''))
       const exchange: Exchange = {
         request,
+        body: () => {
+          askForBody(request, response)
+          // Left open where it is not read to its end: the answer goes the same way.
+          return request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
+        },
         query: new URLSearchParams(query),
         requestId,
         subject: who,
@@ -166,15 +173,14 @@ export function createOciHandler(options: {
 
   return async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID()
-    const [path, query] = splitOnce(request.url ?? '/', '?')
-    const reply = await answerTo(request, requestId, path, query)
+    const reply = await answerTo(request, response, requestId)
     try {
       response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')
       response.setHeader('X-Request-Id', requestId)
       await send(request, response, reply)
     } catch (error) {
       // The client left, or a file could not be read to its end: the length was said, so cutting the connection tells the client.
-      if (!request.destroyed && !response.destroyed) registry.logger.error({ requestId, err: error }, 'an answer could not be written')
+      if (!isClientGone(error)) registry.logger.error({ requestId, err: error }, 'an answer could not be written')
       response.destroy()
     }
   }
@@ -183,6 +189,12 @@ export function createOciHandler(options: {
 function splitOnce(text: string, separator: string): [string, string] {
   const index = text.indexOf(separator)
   return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)]
+}
+
+/** How a stream says that the other end of the connection is not there any more. */
+function isClientGone(error: unknown): boolean {
+  const gone = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT']
+  return error instanceof Error && 'code' in error && gone.some((code) => code === error.code)
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -44,9 +44,20 @@ export async function startUpload(registry: Registry, exchange: RepositoryExchan
   }
   const id = await registry.blobs.openUpload(algorithm)
   if (id === 'no-space') return noSpace
+  if (digest !== undefined) return pushAtOnce(registry, exchange, key, id, digest)
   await registry.sessions.create(id, { repository: key, algorithm })
-  if (digest !== undefined) return finish(registry, exchange, key, id, digest)
   return { status: 202, headers: uploadHeaders(exchange, id, 0) }
+}
+
+/** Nobody was told of this upload, so whatever does not become a blob is nobody's to go on with. */
+async function pushAtOnce(registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, id: UploadId, digest: Digest): Promise<Reply | Refusal> {
+  let answered: Reply | Refusal | undefined
+  try {
+    answered = await finish(registry, exchange, key, id, digest)
+    return answered
+  } finally {
+    if (answered === undefined || isRefusal(answered)) await registry.blobs.cancel(id)
+  }
 }
 
 function optionalDigest(text: string | null): Digest | undefined | Refusal {
@@ -114,7 +125,9 @@ export async function putUpload(registry: Registry, exchange: RepositoryExchange
   if (digest === undefined || isRefusal(digest)) return digest ?? unknownUpload
   const found = await find(registry, exchange, id)
   if (isRefusal(found)) return found
-  return finish(registry, exchange, found.key, id, digest)
+  const finished = await finish(registry, exchange, found.key, id, digest)
+  if (!isRefusal(finished)) await registry.sessions.remove(id)
+  return finished
 }
 
 async function finish(registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, id: UploadId, digest: Digest): Promise<Reply | Refusal> {
@@ -130,7 +143,6 @@ async function finish(registry: Registry, exchange: RepositoryExchange, key: Rep
       return refusal('DIGEST_INVALID', `the bytes have the digest ${committed.actual}, not ${digest}`)
     case 'committed': {
       const position = await conclude(registry, exchange, id, BlobUploaded({ repository: key, digest, size: committed.sizeBytes }))
-      await registry.sessions.remove(id)
       return { status: 201, headers: { ...blobHeaders(exchange, digest), ...positionHeader(position) } }
     }
   }
@@ -138,7 +150,7 @@ async function finish(registry: Registry, exchange: RepositoryExchange, key: Rep
 
 /** Takes the request's body into the upload and answers its size, counted in bytes that came. */
 async function receive(registry: Registry, exchange: RepositoryExchange, id: UploadId): Promise<number | Refusal> {
-  const { request } = exchange
+  const { request, body } = exchange
   const header = request.headers['content-range']
   const range = header === undefined ? undefined : parseContentRange(header)
   if (header !== undefined && range === undefined) return refusal('BLOB_UPLOAD_INVALID', 'the Content-Range is malformed')
@@ -146,7 +158,7 @@ async function receive(registry: Registry, exchange: RepositoryExchange, id: Upl
   if (range !== undefined && length !== undefined && Number(length) !== range.last - range.first + 1) {
     return refusal('SIZE_INVALID', 'Content-Range and Content-Length contradict each other')
   }
-  const appended = await registry.blobs.append(id, range?.first, request.iterator({ destroyOnReturn: false }))
+  const appended = await registry.blobs.append(id, range?.first, body())
   switch (appended.status) {
     case 'unknown-upload':
       return unknownUpload

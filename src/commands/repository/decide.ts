@@ -28,6 +28,10 @@ export type RepositoryCommand =
   | { readonly type: 'DeleteManifest'; readonly digest: Digest }
   | { readonly type: 'DeleteBlob'; readonly digest: Digest }
 
+/** A sparse manifest may lack this many: the event names them, and an event is bounded. */
+const MAX_MISSING = 1_000
+const MAX_SHOWN = 100
+
 export function decide(state: RepositoryState, command: RepositoryCommand): readonly RepositoryFact[] | Refusal {
   switch (command.type) {
     case 'PushManifest':
@@ -51,8 +55,9 @@ function pushManifest(state: RepositoryState, command: PushManifest): readonly R
     ...command.blobs.filter((blob) => !state.blobs.has(blob)),
     ...command.children.filter((child) => state.manifests.get(child) !== true),
   ]
-  if (missing.length > 0 && !command.sparse) {
-    return refusal('MANIFEST_BLOB_UNKNOWN', 'the manifest names blobs or manifests that are not here', { detail: missing.map((each) => ({ digest: each })) })
+  if (missing.length > (command.sparse ? MAX_MISSING : 0)) {
+    const detail = missing.slice(0, MAX_SHOWN).map((each) => ({ digest: each }))
+    return refusal('MANIFEST_BLOB_UNKNOWN', `the manifest names ${missing.length} blobs or manifests that are not here`, { detail })
   }
   const assigned = command.tags.flatMap((tag) => {
     const replaces = state.tags.get(tag)
