@@ -23,12 +23,6 @@ export function cachingBlobStore(
     loading.delete(digest)
   }
 
-  /** What was read before the store healed the blob is not it. */
-  function dropUnlessOf(digest: Digest, sizeBytes: number): void {
-    loading.delete(digest)
-    if (held.peek(digest)?.length !== sizeBytes) held.delete(digest)
-  }
-
   async function load(digest: Digest): Promise<Buffer | 'large' | undefined> {
     const size = (await store.stat(digest))?.sizeBytes
     if (size === undefined) return undefined
@@ -78,13 +72,14 @@ export function cachingBlobStore(
 
     async commit(id, digest, signal) {
       const result = await store.commit(id, digest, signal)
-      if (result.status === 'committed') dropUnlessOf(digest, result.sizeBytes)
+      // What was read before the store healed the blob may have its size and not its bytes.
+      if (result.status === 'committed') drop(digest)
       return result
     },
 
     async put(digest, bytes) {
       const result = await store.put(digest, bytes)
-      dropUnlessOf(digest, bytes.length)
+      if (held.peek(digest)?.equals(bytes) !== true) drop(digest)
       return result
     },
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, truncate } from 'node:fs/promises'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
@@ -123,6 +123,17 @@ describe('blobs in memory', () => {
     const digest = await add(store, small)
     await truncate(join(folder, 'blobs/sha256', hexOf(digest).slice(0, 2), hexOf(digest)), 3)
     expect(await store.read(digest)).toEqual(Buffer.from('012'))
+    if (verb === 'commit') await add(store, small)
+    else await store.put(digest, small)
+    expect(await store.read(digest)).toEqual(small)
+  })
+
+  it.each(['commit', 'put'] as const)('go when a %s heals what another process moved aside, whose size was right', async (verb) => {
+    const store = cachingBlobStore(inner, { maxBytes: 1_000_000 })
+    const digest = await add(store, small)
+    await writeFile(join(folder, 'blobs/sha256', hexOf(digest).slice(0, 2), hexOf(digest)), Buffer.alloc(small.length, 'x'))
+    expect(await store.read(digest)).toEqual(Buffer.alloc(small.length, 'x'))
+    await files.quarantine(digest)
     if (verb === 'commit') await add(store, small)
     else await store.put(digest, small)
     expect(await store.read(digest)).toEqual(small)
