@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
+import { fsckCommand } from './fsck.ts'
 import type { CliContext, Opened } from './opened.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { tailCommand } from './tail.ts'
@@ -38,6 +39,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     })
   rebuildCommand(program, withRegistry)
   tailCommand(program, withRegistry)
+  fsckCommand(program, withRegistry)
 
   try {
     await program.parseAsync(['node', 'varve', ...args])

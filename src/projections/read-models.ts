@@ -1,3 +1,4 @@
+import pg from 'pg'
 import type { ClientBase, Pool } from 'pg'
 import { audit } from './audit.ts'
 import { catalogue } from './catalogue.ts'
@@ -63,6 +64,11 @@ export async function switchTo(pool: Pool, version: number, from: number): Promi
 
 export async function dropVersion(pool: Pool, version: number): Promise<void> {
   await pool.query(`drop schema if exists ${schemaName(version)} cascade`)
+}
+
+/** Whether a query failed because its version is gone: another one went live, and this one was dropped. */
+export function isVersionGone(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '42P01' || error.code === '3F000')
 }
 
 function groupSql(schema: string, group: ProjectionGroup): string {
