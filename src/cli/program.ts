@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
+import { auditCommand } from './audit.ts'
 import { fsckCommand } from './fsck.ts'
 import type { CliContext, Opened } from './opened.ts'
 import { rebuildCommand } from './rebuild.ts'
@@ -39,6 +40,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     })
   rebuildCommand(program, withRegistry)
   tailCommand(program, withRegistry)
+  auditCommand(program, withRegistry)
   fsckCommand(program, withRegistry)
 
   try {

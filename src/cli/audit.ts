@@ -1,0 +1,202 @@
+import type { Command } from 'commander'
+import { parseDigest } from '../oci/digest.ts'
+import { parseRepositoryName, parseTag, splitRepositoryName } from '../oci/names.ts'
+import { comparePositions, parsePosition } from '../ports/position.ts'
+import type { Position } from '../ports/position.ts'
+import { repositoryKey } from '../ports/streams.ts'
+import { ACTIONS } from '../projections/audit.ts'
+import { auditPage, projectId, projectNames, pullsOfLog } from '../projections/audit-queries.ts'
+import type { AuditCursor, AuditEntry, AuditFilter } from '../projections/audit-queries.ts'
+import { catalogueGroup, isVersionGone, trailGroup } from '../projections/read-models.ts'
+import { csvPrinter, jsonPrinter, tablePrinter } from './audit-printers.ts'
+import type { NamedEntry } from './audit-printers.ts'
+import { caughtUp } from './caught-up.ts'
+import type { Opened } from './opened.ts'
+import type { WithRegistry } from './program.ts'
+
+const PAGE = 1_000
+const TABLE_LIMIT = 1_000
+const CODES: readonly string[] = [...Object.values(ACTIONS), 'pull']
+
+type Options = {
+  readonly actor?: string
+  readonly action?: string
+  readonly repository?: string
+  readonly tag?: string
+  readonly digest?: string
+  readonly since?: string
+  readonly until?: string
+  readonly limit?: string
+  readonly blobs?: boolean
+  readonly csv?: boolean
+  readonly json?: boolean
+}
+
+/** A filter that says nothing that can be looked for. */
+class FilterError extends Error {
+  override readonly name = 'FilterError'
+}
+
+export function auditCommand(program: Command, withRegistry: WithRegistry): void {
+  program
+    .command('audit')
+    .description('say who pushed, pulled or deleted what, and when, in the order in which it happened')
+    .option('--actor <name or id>', 'only what this user did')
+    .option('--action <code>', `only this: ${CODES.join(', ')}`)
+    .option('--repository <project/path>', 'only what happened to this repository')
+    .option('--tag <tag>', 'only what named this tag')
+    .option('--digest <digest>', 'only what named this digest')
+    .option('--since <time or position>', 'from then on: RFC 3339, such as 2026-11-01T12:00:00Z, or a position')
+    .option('--until <time or position>', 'up to then, included')
+    .option('--limit <count>', `at most so many entries (a table: ${TABLE_LIMIT} unless said; else all)`)
+    .option('--blobs', 'pulls of blobs too: they are read from the log itself, which may take long')
+    .option('--csv', 'as CSV (RFC 4180)')
+    .option('--json', 'as JSON, a line an entry')
+    .action(withRegistry(run))
+}
+
+async function run(opened: Opened, options: Options): Promise<number> {
+  try {
+    await print(opened, options)
+    return 0
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error
+    process.stderr.write(`varve: ${error.message}\n`)
+    return 2
+  }
+}
+
+async function print(opened: Opened, options: Options): Promise<void> {
+  const { log } = opened
+  const limit = limitOf(options)
+  if (options.csv === true && options.json === true) throw new FilterError('--csv and --json exclude each other')
+  const printer = options.json === true ? jsonPrinter() : options.csv === true ? csvPrinter() : tablePrinter(process.stdout.columns)
+  const end = await log.head()
+  const filter = await filterOf(opened, options, end)
+  // Whoever reads the output may have seen enough of it (`varve audit | head`).
+  const gone = new AbortController()
+  process.stdout.once('error', () => {
+    gone.abort()
+  })
+  let page: NamedEntry[] = []
+  let printed = 0
+  const flush = (): void => {
+    process.stdout.write(printer.lines(page))
+    page = []
+  }
+  process.stdout.write(printer.head)
+  const named = namer(opened)
+  if (end !== undefined) {
+    for await (const entry of entries(opened, filter, end, options.blobs === true)) {
+      if (gone.signal.aborted) return
+      if (printed === limit) {
+        flush()
+        process.stderr.write(`varve: there is more than ${limit} entries: raise --limit, or look from --since ${entry.position} on\n`)
+        return
+      }
+      page.push(await named(entry))
+      printed += 1
+      if (page.length === PAGE) flush()
+    }
+  }
+  flush()
+}
+
+/** The trail up to `end`, as it is in the read models, with the pulls of the log merged in where blobs are asked for. */
+async function* entries(opened: Opened, filter: AuditFilter, end: Position, blobs: boolean): AsyncGenerator<AuditEntry> {
+  const trail = trailEntries(opened, filter, end, !blobs)
+  if (blobs) yield* merged(trail, pullsOfLog(opened.log, opened.reads.openPrivate, filter, end))
+  else yield* trail
+}
+
+async function* trailEntries(opened: Opened, filter: AuditFilter, end: Position, pulls: boolean): AsyncGenerator<AuditEntry> {
+  let schema = await caughtUp(opened, trailGroup, end)
+  let after: AuditCursor | undefined
+  for (;;) {
+    let page: AuditEntry[]
+    try {
+      page = await auditPage(opened.pool, schema, filter, { after, end, limit: PAGE, pulls })
+    } catch (error) {
+      if (!isVersionGone(error)) throw error
+      schema = await caughtUp(opened, trailGroup, end)
+      continue
+    }
+    yield* page
+    after = page.at(-1)
+    if (page.length < PAGE) return
+  }
+}
+
+async function* merged(first: AsyncGenerator<AuditEntry>, second: AsyncGenerator<AuditEntry>): AsyncGenerator<AuditEntry> {
+  let [a, b] = [await first.next(), await second.next()]
+  while (a.done !== true || b.done !== true) {
+    if (b.done === true || (a.done !== true && comparePositions(a.value.position, b.value.position) <= 0)) {
+      if (a.done !== true) yield a.value
+      a = await first.next()
+    } else {
+      yield b.value
+      b = await second.next()
+    }
+  }
+}
+
+/** Puts names in the place of project ids. */
+function namer(opened: Opened): (entry: AuditEntry) => Promise<NamedEntry> {
+  const names = new Map<string, string>()
+  return async (entry) => {
+    if (entry.repository === undefined) return { ...entry, repositoryName: undefined }
+    const slash = entry.repository.indexOf('/')
+    const id = entry.repository.slice(0, slash)
+    if (!names.has(id)) {
+      const schema = await caughtUp(opened, catalogueGroup, entry.position)
+      for (const [each, name] of await projectNames(opened.pool, schema, [id])) names.set(each, name)
+    }
+    return { ...entry, repositoryName: `${names.get(id) ?? id}${entry.repository.slice(slash)}` }
+  }
+}
+
+function limitOf({ limit, csv, json }: Options): number {
+  if (limit === undefined) return csv === true || json === true ? Infinity : TABLE_LIMIT
+  if (!/^[1-9]\d{0,14}$/.test(limit)) throw new FilterError(`--limit is a whole number from 1 on, not ${limit}`)
+  return Number(limit)
+}
+
+async function filterOf(opened: Opened, options: Options, end: Position | undefined): Promise<AuditFilter> {
+  const { actor, action, repository, tag, digest, since, until } = options
+  if (actor === '') throw new FilterError('--actor is a name or an id')
+  if (action !== undefined && !CODES.includes(action)) throw new FilterError(`--action is one of ${CODES.join(', ')}, not ${action}`)
+  return {
+    ...(actor === undefined ? {} : { actor }),
+    ...(action === undefined ? {} : { action }),
+    ...(tag === undefined ? {} : { tag: parseTag(tag) ?? refuse(`--tag: ${tag} is no tag`) }),
+    ...(digest === undefined ? {} : { digest: parseDigest(digest) ?? refuse(`--digest: ${digest} is no digest, such as sha256:<64 lower-case hex digits>`) }),
+    ...(since === undefined ? {} : { since: await boundOf(opened, '--since', since) }),
+    ...(until === undefined ? {} : { until: await boundOf(opened, '--until', until) }),
+    ...(repository === undefined ? {} : { repository: await repositoryOf(opened, repository, end) }),
+  }
+}
+
+function refuse(message: string): never {
+  throw new FilterError(message)
+}
+
+async function repositoryOf(opened: Opened, text: string, end: Position | undefined) {
+  const name = parseRepositoryName(text) ?? refuse(`--repository: ${text} is no repository's name, such as team/app`)
+  const { project, path } = splitRepositoryName(name)
+  const id = end === undefined ? undefined : await projectId(opened.pool, await caughtUp(opened, catalogueGroup, end), project)
+  return repositoryKey(id ?? refuse(`--repository: there is no project ${project}`), path)
+}
+
+const RFC_3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/i
+
+async function boundOf({ log }: Opened, option: string, text: string): Promise<Position | Date> {
+  if (parsePosition(text) !== undefined) {
+    const resolved = await log.resolve(text)
+    return resolved.status === 'resolved' ? resolved.position : refuse(`${option}: ${resolved.reason}`)
+  }
+  const [, day = ''] = RFC_3339.exec(text) ?? []
+  const time = new Date(text.toUpperCase())
+  // `Date` takes the 31st of February for a day in March.
+  const isDay = day !== '' && !Number.isNaN(time.getTime()) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
+  return isDay ? time : refuse(`${option}: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
+}
