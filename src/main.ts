@@ -8,6 +8,7 @@ import { clientAddress } from './api/client-address.ts'
 import { createMetrics } from './api/metrics.ts'
 import { createOciHandler } from './api/oci/router.ts'
 import { startHttpServer } from './api/server.ts'
+import { flushOutput } from './cli/output.ts'
 import { runCli } from './cli/program.ts'
 import type { Opened } from './cli/opened.ts'
 import { startPullRecorder } from './commands/activity/record.ts'
@@ -206,5 +207,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   serve,
   open: (config) => open(config, createLogger({ level: 'warn' }), false),
 })
+await flushOutput()
 // A client's connection that will not end, or a worker thread, must not keep an ended command alive.
 process.exit()

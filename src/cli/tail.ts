@@ -3,6 +3,7 @@ import type { From } from '../ports/event-log.ts'
 import type { Recorded } from '../ports/event.ts'
 import { position, positionLog, positionNumber } from '../ports/position.ts'
 import type { Opened } from './opened.ts'
+import { outputGone, print } from './output.ts'
 import type { WithRegistry } from './program.ts'
 
 export function tailCommand(program: Command, withRegistry: WithRegistry): void {
@@ -24,7 +25,10 @@ async function tail({ log }: Opened, options: { lines: string; from?: string; fo
     return 2
   }
   if (options.follow !== true) {
-    for await (const recorded of log.readAll(['state', 'activity'], from)) print(recorded)
+    for await (const recorded of log.readAll(['state', 'activity'], from)) {
+      await print(lineOf(recorded))
+      if (outputGone()) break
+    }
     return 0
   }
   const end = new AbortController()
@@ -34,7 +38,10 @@ async function tail({ log }: Opened, options: { lines: string; from?: string; fo
   process.once('SIGTERM', () => {
     end.abort()
   })
-  for await (const delivery of log.subscribe(['state', 'activity'], from, end.signal)) if (delivery.kind === 'event') print(delivery.recorded)
+  for await (const delivery of log.subscribe(['state', 'activity'], from, end.signal)) {
+    if (delivery.kind === 'event') await print(lineOf(delivery.recorded))
+    if (outputGone()) break
+  }
   return 0
 }
 
@@ -50,6 +57,6 @@ async function beginning(log: Opened['log'], options: { lines: string; from?: st
   return first <= 0n ? 'start' : { after: position(positionLog(head), first) }
 }
 
-function print({ position: at, stream, revision, hash, event }: Recorded): void {
-  process.stdout.write(`${JSON.stringify({ position: at, stream, revision, hash, ...event })}\n`)
+function lineOf({ position: at, stream, revision, hash, event }: Recorded): string {
+  return `${JSON.stringify({ position: at, stream, revision, hash, ...event })}\n`
 }

@@ -43,7 +43,8 @@ end $$;`
  *
  * `append` commits what a process gathered, in one call. Its order is the proof that positions are dense and that commit order is
  * position order: the lock comes first, and what is read under it is read by later statements, whose snapshots are taken after
- * the lock was had. That holds under READ COMMITTED only, so it refuses anything else.
+ * the lock was had. That holds under READ COMMITTED only, so it refuses anything else; and since an answer follows it, it refuses
+ * to run where its commit would not be durable.
  */
 export const schema = `
 create schema if not exists varve_log;
@@ -58,6 +59,9 @@ declare
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'the log is appended to under read committed only';
+  end if;
+  if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
+    raise exception 'the log is appended to with synchronous_commit on only';
   end if;
   perform pg_advisory_xact_lock(7234018);
   select pos into state_head from varve_log.state order by pos desc limit 1;
