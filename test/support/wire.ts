@@ -34,8 +34,22 @@ export function wireClient({ host, authorization }: Pick<VarveServer, 'host' | '
     return promise
   }
 
+  /** Sends, sees to the form of the answer, and gives it. */
+  async function sound(method: string, path: string, sent: Sent = {}): Promise<Answer> {
+    const answer = await ask(method, path, sent)
+    const problem = problemWith(method, answer)
+    if (problem !== undefined) throw new Error(`${method} ${path.slice(0, 200)}: ${problem}`)
+    return answer
+  }
+
   return {
     ask,
+    sound,
+    /** Status and code of an answer whose form is right, such as `404 BLOB_UNKNOWN`. */
+    async asked(method: string, path: string, sent: Sent = {}): Promise<string> {
+      const { status, body } = await sound(method, path, sent)
+      return status >= 400 && method !== 'HEAD' ? `${status} ${codeIn(body) ?? ''}` : String(status)
+    },
     close: () => {
       agent.destroy()
     },
