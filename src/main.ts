@@ -91,7 +91,7 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
     await mkdir(config.blobFolder, { recursive: true, mode: 0o700 })
     const postgres = await openPostgres(config, logger, server)
     closers.push(() => postgres.stop())
-    const pool = createPool({ ...postgres.connection, max: 12, application_name: 'varve' })
+    const pool = createPool({ ...postgres.connection, max: 6, application_name: 'varve' })
     closers.push(() => pool.end())
     const logConnection = config.logUrl === undefined ? postgres.connection : { connectionString: config.logUrl }
     const log = await openPostgresLog(logConnection, createCodec(eventTypes), ({ events, seconds }) => {
@@ -104,7 +104,7 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
     const blobs = cachingBlobStore(files, { maxBytes: config.cacheBytes })
     const sealer = createSealer(keys)
     await prepareRegister(pool)
-    return { config, logger, pool, log, blobs, sealer, reads: readsOf(blobs, sealer, logger), serverRuns: postgres.serverRuns, close }
+    return { config, logger, connection: postgres.connection, pool, log, blobs, sealer, reads: readsOf(blobs, sealer, logger), serverRuns: postgres.serverRuns, close }
   } catch (error) {
     await close()
     throw error
@@ -122,7 +122,8 @@ async function serve(config: Config): Promise<void> {
   const { log, blobs, sealer, pool } = opened
   const boot = randomUUID()
   const password = await bootstrap(log, sealer, boot, config.adminPassword)
-  const readModels = await startReadModels({ pool, log, reads: opened.reads, logger })
+  const queryPool = createPool({ ...opened.connection, max: 12, application_name: 'varve requests', query_timeout: PATIENCE_MS })
+  const readModels = await startReadModels({ pool, queryPool, log, reads: opened.reads, logger })
   const head = await log.head()
   // What was answered 201 before a crash must be there before anybody asks for it.
   if (head !== undefined) while (!(await readModels.visible(head, PATIENCE_MS)) && readModels.failure() === undefined) logger.info('the read models catch up')
@@ -135,7 +136,7 @@ async function serve(config: Config): Promise<void> {
     maxPullsPerEvent: config.pullsPerEvent ?? Infinity,
     timeoutMs: PATIENCE_MS,
   })
-  const sessions = await openUploadSessions(pool)
+  const sessions = await openUploadSessions(queryPool)
   const registry = {
     reader: readModels.reader,
     queries: readModels.queries,
@@ -198,6 +199,7 @@ async function serve(config: Config): Promise<void> {
   await server.close(SHUTDOWN_MS)
   await recorder.drain()
   await readModels.close()
+  await queryPool.end()
   await opened.close()
 }
 

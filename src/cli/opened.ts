@@ -1,4 +1,4 @@
-import type { Pool } from 'pg'
+import type { Pool, PoolConfig } from 'pg'
 import type { Config } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -10,6 +10,8 @@ import type { PostgresLog } from '../storage/events/postgres/log.ts'
 export type Opened = {
   readonly config: Config
   readonly logger: Logger
+  /** Where Postgres is, for a pool of one's own. */
+  readonly connection: PoolConfig
   readonly pool: Pool
   readonly log: PostgresLog
   readonly blobs: BlobStore

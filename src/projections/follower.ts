@@ -22,14 +22,21 @@ export type ReadModels = Awaited<ReturnType<typeof startReadModels>>
  * Keeps the live read models behind the log by as little as may be, and the memory of them true. When another version goes live it
  * is followed until it has what was shown already; then the queries move over and the memory is dropped.
  */
-export async function startReadModels(options: { readonly pool: Pool; readonly log: EventLog; readonly reads: Reads; readonly logger: Logger }) {
-  const { pool, log, reads, logger } = options
+export async function startReadModels(options: {
+  readonly pool: Pool
+  /** What requests query through: its queries are bounded in time, those that fold are not. */
+  readonly queryPool: Pool
+  readonly log: EventLog
+  readonly reads: Reads
+  readonly logger: Logger
+}) {
+  const { pool, queryPool, log, reads, logger } = options
   const visibility = createVisibility()
   let failed: unknown
   await prepareRegister(pool)
   if ((await liveVersion(pool)) === undefined) await createIndexes(pool, await createVersion(pool))
   let followed = await start((await liveVersion(pool)) ?? 1, remember)
-  let queries = catalogueQueries(pool, schemaName(followed.version))
+  let queries = catalogueQueries(queryPool, schemaName(followed.version))
   const reader = createCatalogueReader(() => queries)
   const end = new AbortController()
   const watching = watchVersion()
@@ -94,7 +101,7 @@ export async function startReadModels(options: { readonly pool: Pool; readonly l
     const old = followed
     arrived = true
     followed = next
-    queries = catalogueQueries(pool, schemaName(version))
+    queries = catalogueQueries(queryPool, schemaName(version))
     reader.clear()
     await old.stop()
     await dropVersion(pool, old.version)

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { imageManifest, registryClient, sha256 } from '../support/registry.ts'
+import { postmasterOf } from '../support/postgres-processes.ts'
 import { seeded } from '../support/random.ts'
 import type { Seeded } from '../support/random.ts'
 import { startVarve } from '../support/server.ts'
@@ -59,7 +58,7 @@ async function runRound(server: VarveServer, random: Seeded, told: Told, victim:
     work(end.signal, (signal) => pullOnce(server, random, told, signal)),
   ]).flat()
   await sleep(afterMs)
-  if (victim !== 'varve') process.kill(await postmasterOf(server), 'SIGKILL')
+  if (victim !== 'varve') process.kill(postmasterOf(server.dataFolder), 'SIGKILL')
   if (victim !== 'postgres') await server.kill('SIGKILL')
   // Long enough to see that Varve waits for its Postgres, and answers again.
   if (victim === 'postgres') await sleep(1_500)
@@ -67,11 +66,6 @@ async function runRound(server: VarveServer, random: Seeded, told: Told, victim:
   await Promise.all(workers)
   if (victim !== 'postgres') await server.restart()
   await ready(server)
-}
-
-async function postmasterOf(server: VarveServer): Promise<number> {
-  const [pid = ''] = (await readFile(join(server.dataFolder, 'postgres/postmaster.pid'), 'utf8')).split('\n')
-  return Number(pid)
 }
 
 async function work(signal: AbortSignal, act: (signal: AbortSignal) => Promise<void>): Promise<void> {

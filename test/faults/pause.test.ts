@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from '@jest/globals'
+import { postgresProcesses } from '../support/postgres-processes.ts'
+import { registryClient } from '../support/registry.ts'
+import { startVarve } from '../support/server.ts'
+
+/** Freezes Postgres as a machine that swaps or a network that hangs would: connections stay open, and nothing answers. */
+async function frozen<T>(dataFolder: string, ms: number, meanwhile: () => Promise<T>): Promise<T> {
+  const processes = postgresProcesses(dataFolder)
+  for (const pid of processes) process.kill(pid, 'SIGSTOP')
+  try {
+    const result = meanwhile()
+    await sleep(ms)
+    for (const pid of processes) process.kill(pid, 'SIGCONT')
+    return await result
+  } finally {
+    for (const pid of processes) {
+      try {
+        process.kill(pid, 'SIGCONT')
+      } catch {
+        // A session that ended meanwhile.
+      }
+    }
+  }
+}
+
+it('waits for a log that is away, serves nothing unrecorded, and says 503 after 10 s', async () => {
+  const server = await startVarve()
+  const { call, pushImage, pushBlob } = registryClient(server)
+  const { digest } = await pushImage('pause/app', '1', Buffer.from('layer'))
+  const known = `/v2/pause/app/manifests/${digest}`
+  expect((await call('GET', known)).status).toBe(200)
+
+  const short = await frozen(server.dataFolder, 2_000, async () => {
+    const began = performance.now()
+    const answers = await Promise.all([call('GET', known), call('GET', '/v2/pause/app/manifests/1'), pushBlob('pause/app', Buffer.from('pushed meanwhile'))])
+    return { answers, tookMs: performance.now() - began }
+  })
+  expect(short.answers.slice(0, 2).map((answer) => (typeof answer === 'string' ? answer : answer.status))).toEqual([200, 200])
+  expect(short.tookMs).toBeGreaterThan(1_900)
+
+  const long = await frozen(server.dataFolder, 13_000, () =>
+    Promise.all([
+      call('GET', known),
+      call('HEAD', '/v2/pause/app/manifests/never-asked'),
+      call('PUT', '/v2/pause/app/manifests/2', { body: '{}' }),
+      call('DELETE', known),
+      call('POST', '/v2/pause/app/blobs/uploads/'),
+    ]),
+  )
+  expect(long.map((answer) => answer.status)).toEqual([503, 503, 400, 503, 503])
+  for (const answer of long.filter(({ status }) => status === 503)) expect(answer.headers.get('retry-after')).toMatch(/^\d+$/)
+  expect(await long[0].json()).toMatchObject({ errors: [{ code: 'UNAVAILABLE' }] })
+
+  // Afterwards it is as if nothing had been; the deletion whose outcome was unknown has happened, or not.
+  await sleep(1_000)
+  expect([200, 404]).toContain((await call('GET', known)).status)
+  await pushImage('pause/app', '3', Buffer.from('another layer'))
+  expect((await call('GET', '/v2/pause/app/manifests/3')).status).toBe(200)
+  expect((await server.varve('rebuild', '--verify')).code).toBe(0)
+}, 120_000)
