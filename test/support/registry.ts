@@ -23,18 +23,15 @@ export function registryClient({ url, authorization }: Pick<VarveServer, 'url' |
     return { digest: sha256(bytes), bytes, response: await expectStatus(response, 201) }
   }
 
-  return {
-    call,
-    pushBlob,
-    pushManifest,
-    /** Pushes an image of one layer, and answers what it consists of. */
-    async pushImage(name: string, tag: string, layer: Uint8Array<ArrayBuffer>) {
-      const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', of: sha256(layer) }))
-      const [configDigest, layerDigest] = [await pushBlob(name, config), await pushBlob(name, layer)]
-      const manifest = imageManifest({ digest: configDigest, size: config.length }, [{ digest: layerDigest, size: layer.length }])
-      return { ...(await pushManifest(name, tag, manifest)), layerDigest, configDigest }
-    },
+  /** Pushes an image of one layer, and answers what it consists of. */
+  async function pushImage(name: string, tag: string, layer: Uint8Array<ArrayBuffer>) {
+    const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', of: sha256(layer) }))
+    const [configDigest, layerDigest] = [await pushBlob(name, config), await pushBlob(name, layer)]
+    const manifest = imageManifest({ digest: configDigest, size: config.length }, [{ digest: layerDigest, size: layer.length }])
+    return { ...(await pushManifest(name, tag, manifest)), layerDigest, configDigest }
   }
+
+  return { call, pushBlob, pushManifest, pushImage }
 }
 
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
