@@ -223,9 +223,15 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
 
   server.on('clientError', (error: Error, socket: Duplex) => {
     const response = onSocket.get(socket)
-    const started = response !== undefined && responses.has(response) && response.headersSent
+    const underWay = response !== undefined && responses.has(response) ? response : undefined
+    if (underWay?.req.complete === true) {
+      // What is broken came after a request that is whole: that one gets its answer, and the connection ends with it.
+      underWay.shouldKeepAlive = false
+      underWay.once('finish', () => socket.end())
+      return
+    }
     // A second status line in the middle of an answer would pass for its body.
-    if (started || !socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
+    if (underWay?.headersSent === true || !socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
     else socket.end(brokenAnswer(refusal(error)))
   })
 
