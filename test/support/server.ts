@@ -30,8 +30,8 @@ export type VarveServer = {
   varve(...args: string[]): Promise<Finished>
   /** Sends a signal to the server and waits for its end. Its Postgres is left to itself where the signal leaves it no time. */
   kill(signal: NodeJS.Signals): Promise<void>
-  /** Starts it again, on the same port and data folder. */
-  restart(): Promise<void>
+  /** Starts it again, on the same port and data folder; `env` is set from then on. */
+  restart(env?: Readonly<Record<string, string>>): Promise<void>
   /** Ends everything and removes the data folder. */
   stop(): Promise<void>
 }
@@ -110,8 +110,9 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
     output: () => output,
     varve: (...args) => finish(command, args, env),
     kill: end,
-    async restart() {
+    async restart(more = {}) {
       await end('SIGTERM')
+      Object.assign(env, more)
       child = await start()
     },
     async stop() {
