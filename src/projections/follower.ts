@@ -35,9 +35,10 @@ export async function startReadModels(options: {
   let failed: unknown
   await prepareRegister(pool)
   if ((await liveVersion(pool)) === undefined) await createIndexes(pool, await createVersion(pool))
-  let followed = await start((await liveVersion(pool)) ?? 1, remember)
-  let queries = catalogueQueries(queryPool, schemaName(followed.version))
+  const first = (await liveVersion(pool)) ?? 1
+  let queries = catalogueQueries(queryPool, schemaName(first))
   const reader = createCatalogueReader(() => queries)
+  let followed = await start(first, remember)
   const end = new AbortController()
   const watching = watchVersion()
 
@@ -51,8 +52,12 @@ export async function startReadModels(options: {
     const stopped = new AbortController()
     const [catalogue, trail] = [await openFolder(pool, schemaName(version), catalogueGroup, reads), await openFolder(pool, schemaName(version), trailGroup, reads)]
     const run = async (folder: Folder, group: ProjectionGroup, onCommitted: (committed: Committed) => void): Promise<void> => {
+      const onInterrupted = (): void => {
+        logger.warn({ group: group.name }, 'Postgres was away: the projection goes on from its checkpoint')
+        if (group === catalogueGroup) reader.clear()
+      }
       try {
-        await follow(log, folder, group, onCommitted, stopped.signal)
+        await follow(log, folder, group, onCommitted, onInterrupted, stopped.signal)
       } catch (error) {
         failed = error
         logger.fatal({ err: error, group: group.name, version }, 'a projection stopped: it met what it cannot fold')

@@ -46,6 +46,8 @@ export async function readCheckpoint(client: Pool | ClientBase, schema: string, 
 export async function openFolder(pool: Pool, schema: string, group: ProjectionGroup, reads: Reads) {
   const dictionaries = createDictionaries()
   let checkpoint = await readCheckpoint(pool, schema, group.name)
+  /** Where the last commit was to lead: one without an answer may have been done. */
+  let attempted = checkpoint
 
   async function moveCheckpoint(client: ClientBase, next: Checkpoint): Promise<void> {
     const { rowCount } = await client.query(
@@ -58,11 +60,17 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
 
   return {
     checkpoint: () => checkpoint,
-    /** Takes up the checkpoint that Postgres has: after its crash it may be behind. One that is ahead is another process's. */
+    /**
+     * Takes up the checkpoint that Postgres has: after its crash it may be behind, or where the last commit was to lead. One that is
+     * anywhere else ahead is another process's.
+     */
     async reload(): Promise<void> {
       const stored = await readCheckpoint(pool, schema, group.name)
-      if (stored.ordinal > checkpoint.ordinal) throw new Error(`another process moves the checkpoint of ${group.name} in ${schema}`)
+      const ahead = stored.position !== undefined && (checkpoint.position === undefined || comparePositions(stored.position, checkpoint.position) > 0)
+      if (ahead && stored.position !== attempted.position) throw new Error(`another process moves the checkpoint of ${group.name} in ${schema}`)
       checkpoint = stored
+      // Numbers that were given in commits which the crash took away are to be given anew.
+      dictionaries.forget()
     },
     /** Commits the events and the position that they reach to. */
     async commit(events: readonly Recorded[], position: Position): Promise<void> {
@@ -77,6 +85,7 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
         for (const projection of group.projections) for (const change of await projection.fold(recorded, context)) batch.add(change)
       }
       const next = { position, ordinal, asOf }
+      attempted = next
       const client = await pool.connect()
       let broken: Error | undefined
       try {
@@ -99,20 +108,25 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
 
 /**
  * Follows the log for good. Postgres being away is waited for; anything else, such as an event that this release does not know,
- * stops the group loudly: the returned promise rejects.
+ * stops the group loudly: the returned promise rejects. After an interruption some events may have been committed without
+ * `onCommitted` being told of them: `onInterrupted` is.
  */
 export async function follow(
   log: EventLog,
   folder: Folder,
   group: ProjectionGroup,
   onCommitted: (committed: Committed) => void,
+  onInterrupted: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   let failures = 0
   const ended = (): boolean => signal.aborted
   while (!ended()) {
     try {
-      if (failures > 0) await folder.reload()
+      if (failures > 0) {
+        await folder.reload()
+        onInterrupted()
+      }
       await followOnce(log, folder, group, onCommitted, signal, () => {
         failures = 0
       })

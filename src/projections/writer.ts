@@ -190,7 +190,7 @@ export function createDictionaries() {
       for (const [dictionary, each] of texts) numbers.set(dictionary, await numberAll(client, schema, dictionary, each))
       return numbers
     },
-    /** What a transaction that was rolled back had numbered is not so. */
+    /** What a transaction had numbered that was rolled back, or lost in a crash, is not so. */
     forget(): void {
       remembered.clear()
     },
