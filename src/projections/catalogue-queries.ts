@@ -81,16 +81,16 @@ export function catalogueQueries(pool: Pool, schema: string) {
      * A page of repository names that hold a manifest, ordered by project and then path. `afterProject` and `afterPath` are the
      * last ones of the page before.
      */
-    async repositoryNames(afterProject: string, afterPath: string, limit: number): Promise<string[]> {
-      const found = await rows<{ project: string; path: string }>(
+    async repositoryNames(afterProject: string, afterPath: string, limit: number): Promise<{ name: string; repository: RepositoryKey }[]> {
+      const found = await rows<{ project: string; path: string; repository: RepositoryKey }>(
         'catalogue',
-        `select p.name as project, r.path
+        `select p.name as project, r.path, r.repository
          from ${schema}.projects p join ${schema}.repositories r on r.project = p.id
          where (p.name, r.path) > ($1, $2) and exists (select 1 from ${schema}.manifests m where m.repository = r.repository and m.live)
          order by p.name, r.path limit $3`,
         [afterProject, afterPath, limit],
       )
-      return found.map((row) => `${row.project}/${row.path}`)
+      return found.map((row) => ({ name: `${row.project}/${row.path}`, repository: row.repository }))
     },
 
     /** A page of the live manifests that name `subject`, by digest, after `last`. */

@@ -50,16 +50,17 @@ export async function listTags(registry: Registry, exchange: RepositoryExchange)
 }
 
 /** `GET /v2/_catalog`: the repositories that hold something and that the caller may see. */
-export async function listRepositories(registry: Registry, { query }: Exchange): Promise<Reply | Refusal> {
+export async function listRepositories(registry: Registry, { query, subject }: Exchange): Promise<Reply | Refusal> {
   const size = pageSize(query, PAGE)
   if (isRefusal(size)) return size
   if (size === 0) return json(200, { repositories: [] })
   const [project = '', ...path] = lastOf(query).split('/')
   const found = await registry.queries().repositoryNames(project, path.join('/'), size + 1)
-  const repositories = found.slice(0, size)
-  const last = repositories.at(-1)
+  const page = found.slice(0, size)
+  const last = page.at(-1)?.name
   const link = found.length > size && last !== undefined ? nextLink('/v2/_catalog', { n: String(size), last }) : {}
-  return json(200, { repositories }, link)
+  const visible = page.filter(({ repository }) => mayPull(subject, repository, undefined, registry.now()))
+  return json(200, { repositories: visible.map(({ name }) => name) }, link)
 }
 
 /** `GET /v2/<name>/referrers/<digest>` (end-12): an index of what names the digest as its subject; empty rather than 404. */
