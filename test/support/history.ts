@@ -172,9 +172,9 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
     await append(streams.projects, 'projects', facts, actor)
   }
 
-  /** By its own clock: now and then another machine's, which is a little behind. */
+  /** Most events come in bursts; now and then one is of another machine, whose clock is a little behind. */
   function at(): string {
-    clock += random.below(Math.ceil(gapMs * 2))
+    clock += random.chance(0.8) ? random.below(500) : random.below(Math.ceil(gapMs * 10))
     return new Date(clock - (random.chance(0.05) ? random.below(3_000) : 0)).toISOString()
   }
 
@@ -262,7 +262,8 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
     const subject = random.chance(1 / 3) ? (random.pick(repository.digests) ?? random.digest()) : undefined
     const docker = subject === undefined && random.chance(0.3)
     const mediaType = docker ? DOCKER_MANIFEST : OCI_IMAGE_MANIFEST
-    const foreign = random.chance(0.03) ? [{ mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', digest: random.digest(), size: 9 }] : []
+    // What may be held nevertheless, and is not linked again by being named so.
+    const foreign = random.chance(0.06) ? [{ mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', digest: repository.held[random.below(5)] ?? random.digest(), size: 9 }] : []
     const document = {
       schemaVersion: 2,
       mediaType,
@@ -324,7 +325,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
   }
 
   async function deleteBlob(repository: Repository): Promise<void> {
-    const digest = repository.held.at(-1 - random.below(20))
+    const digest = random.chance(0.3) ? repository.held[random.below(5)] : repository.held.at(-1 - random.below(20))
     if (digest === undefined) return pushImage(repository)
     await act(repository, { type: 'DeleteBlob', digest })
     const again = repository.digests.map((each) => repository.manifests.get(each)?.command).findLast((command) => command?.blobs.includes(digest) === true)

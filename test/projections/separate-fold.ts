@@ -1,0 +1,239 @@
+import type { ActivityFact } from '../../src/commands/activity/events.ts'
+import type { ProjectFact } from '../../src/commands/project/events.ts'
+import type { RepositoryFact } from '../../src/commands/repository/events.ts'
+import type { UploadFact } from '../../src/commands/upload/events.ts'
+import type { Event, Recorded } from '../../src/ports/event.ts'
+
+/*
+ * What the read models must hold, folded a second time and on purpose in another way: event by event, into plain maps, by somebody
+ * who has read the design and not src/projections. It shares nothing with them, so that one mistake is not made twice.
+ */
+
+export type Row = Readonly<Record<string, string | number | boolean | null>>
+export type Tables = Readonly<Record<string, readonly Row[]>>
+
+export type Readers = {
+  manifest(digest: string): Promise<Buffer | undefined>
+  open(sealed: string): Promise<string | undefined>
+}
+
+type Mutable = Record<string, string | number | boolean | null>
+type Personal = { readonly name?: string; readonly address?: string; readonly userAgent?: string }
+type Descriptor = { readonly mediaType: string; readonly digest: string }
+type Document = {
+  readonly config?: Descriptor
+  readonly layers?: readonly Descriptor[]
+  readonly artifactType?: string
+  readonly subject?: Descriptor
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+/** Folds events, which are all of a log in order, into the rows that each table must have. */
+export async function separateFold(events: readonly Recorded[], readers: Readers): Promise<Tables> {
+  const heads = new Map<string, Mutable>()
+  const projects = new Map<string, Mutable>()
+  const repositories = new Map<string, Mutable>()
+  const manifests = new Map<string, Mutable>()
+  const blobs = new Map<string, Mutable>()
+  const tags: Mutable[] = []
+  const liveTags = new Map<string, Mutable>()
+  const pulls: Mutable[] = []
+  const counts = new Map<string, Mutable>()
+  const trail: Mutable[] = []
+  let ordinal = 0
+  let asOf = ''
+
+  for (const recorded of events) {
+    const { event, stream } = recorded
+    const pos = recorded.position.split('-')[1] ?? ''
+    if (stream.startsWith('activity-')) {
+      await foldActivity(event as Event<ActivityFact>, pos)
+      continue
+    }
+    ordinal += 1
+    asOf = event.at > asOf ? event.at : asOf
+    if (stream === 'projects' || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
+    await foldTrail(event, stream, pos)
+    if (stream === 'projects') foldProject(event as Event<ProjectFact>)
+    if (stream.startsWith('upload-')) foldUpload(event as Event<UploadFact>)
+    if (stream.startsWith('repository-')) await foldRepository(event as Event<RepositoryFact>, stream.slice('repository-'.length), pos)
+  }
+  return {
+    heads: [...heads.values()],
+    projects: [...projects.values()],
+    repositories: [...repositories.values()],
+    tags,
+    manifests: [...manifests.values()],
+    blobs: [...blobs.values()],
+    pulls,
+    pull_counts: [...counts.values()],
+    trail,
+  }
+
+  function foldProject({ data }: Event<ProjectFact>): void {
+    const { project, number, name, visibility, owner } = data
+    projects.set(project, { id: project, number, name, visibility, owner, created_at: asOf })
+  }
+
+  function foldUpload({ data: { repository, digest, size } }: Event<UploadFact>): void {
+    blobs.set(`${repository} ${digest}`, { repository, digest, size: String(size), linked: true })
+  }
+
+  async function foldRepository(event: Event<RepositoryFact>, repository: string, pos: string): Promise<void> {
+    switch (event.type) {
+      case 'RepositoryCreated': {
+        const slash = repository.indexOf('/')
+        const [project, path] = [repository.slice(0, slash), repository.slice(slash + 1)]
+        repositories.set(repository, { repository, project, path, number: String(ordinal), created_at: asOf })
+        return
+      }
+      case 'ManifestPushed':
+        return foldPush(event.data, repository)
+      case 'TagAssigned': {
+        const { tag, digest } = event.data
+        endTag(repository, tag, pos)
+        const row = { repository, name: tag, digest, from_pos: pos, from_at: asOf, to_pos: null, to_at: null, number: String(ordinal) }
+        tags.push(row)
+        liveTags.set(`${repository} ${tag}`, row)
+        return
+      }
+      case 'TagDeleted':
+        endTag(repository, event.data.tag, pos)
+        return
+      case 'ManifestDeleted': {
+        const row = manifests.get(`${repository} ${event.data.digest}`)
+        if (row !== undefined) row['live'] = false
+        for (const tag of liveTags.values()) {
+          if (tag['repository'] === repository && tag['digest'] === event.data.digest) endTag(repository, String(tag['name']), pos)
+        }
+        return
+      }
+      case 'BlobDeleted': {
+        const row = blobs.get(`${repository} ${event.data.digest}`)
+        if (row !== undefined) row['linked'] = false
+        return
+      }
+    }
+  }
+
+  async function foldPush(data: Extract<RepositoryFact, { type: 'ManifestPushed' }>['data'], repository: string): Promise<void> {
+    const { digest, mediaType, size, subject } = data
+    const bytes = await readers.manifest(digest)
+    const document = JSON.parse(bytes?.toString() ?? '{}') as Document
+    const before = manifests.get(`${repository} ${digest}`)
+    manifests.set(`${repository} ${digest}`, {
+      repository,
+      digest,
+      live: true,
+      media_type: mediaType,
+      size: String(size),
+      subject: subject ?? null,
+      artifact_type: document.artifactType ?? document.config?.mediaType ?? null,
+      annotations: document.subject === undefined || document.annotations === undefined ? null : JSON.stringify(document.annotations),
+      pushed_at: asOf,
+      number: before?.['number'] ?? String(ordinal),
+    })
+    const named = [...(document.config === undefined ? [] : [document.config]), ...(document.layers ?? [])]
+    for (const descriptor of named) {
+      const blob = blobs.get(`${repository} ${descriptor.digest}`)
+      if (blob !== undefined && !descriptor.mediaType.includes('.foreign.')) blob['linked'] = true
+    }
+  }
+
+  function endTag(repository: string, tag: string, pos: string): void {
+    const row = liveTags.get(`${repository} ${tag}`)
+    if (row === undefined) return
+    row['to_pos'] = pos
+    row['to_at'] = asOf
+    liveTags.delete(`${repository} ${tag}`)
+  }
+
+  async function personal(sealed: string | undefined): Promise<Personal> {
+    const clear = sealed === undefined ? undefined : await readers.open(sealed)
+    return clear === undefined ? {} : (JSON.parse(clear) as Personal)
+  }
+
+  async function foldActivity(event: Event<ActivityFact>, pos: string): Promise<void> {
+    if (event.type === 'ProcessStarted') return
+    const { callers, artifacts } = event.data
+    for (const [idx, pull] of event.data.pulls.entries()) {
+      const [callerIndex, artifactIndex, milliseconds, request, reference, method, status] = pull
+      const [caller, artifact] = [callers[callerIndex], artifacts[artifactIndex]]
+      if (caller === undefined || artifact === undefined) throw new Error('a pull names no caller or artifact')
+      const at = new Date(new Date(event.at).getTime() + milliseconds).toISOString()
+      const { repository, digest } = artifact
+      const who = await personal(caller.private)
+      if (artifact.blob === undefined) {
+        pulls.push({
+          pos, idx, at, repository, digest, reference: reference ?? null, subject: `${caller.kind}:${caller.subject}`,
+          name: who.name ?? null, address: who.address ?? null, agent: who.userAgent ?? null, request, head: method === 'HEAD', status: status ?? 200,
+        })
+      }
+      const whole = status === undefined || status === null || status === 200
+      if (method === 'HEAD' || !(whole || (artifact.blob === true && status === 206))) continue
+      const key = `${repository} ${digest} ${String(artifact.blob)}`
+      const count = counts.get(key) ?? { repository, digest, blob: artifact.blob === true, pulls: '0', last_pulled: at }
+      counts.set(key, count)
+      count['pulls'] = String(Number(count['pulls']) + 1)
+      if (at > String(count['last_pulled'])) count['last_pulled'] = at
+    }
+  }
+
+  async function foldTrail(event: Event, stream: string, pos: string): Promise<void> {
+    const who = await personal(event.private)
+    const data = event.data as Readonly<Record<string, unknown>>
+    const { action, shown } = wordsOf(event.type)
+    const parameters = Object.fromEntries(Object.entries(data).filter(([key]) => shown.includes(key)))
+    trail.push({
+      pos,
+      at: event.at,
+      action,
+      repository: stream.startsWith('repository-') ? stream.slice('repository-'.length) : stream.startsWith('upload-') ? String(data['repository']) : null,
+      tag: typeof data['tag'] === 'string' ? data['tag'] : null,
+      digest: typeof data['digest'] === 'string' ? data['digest'] : null,
+      parameters: sorted(parameters),
+      subject: `${event.actor.kind}:${event.actor.subject}`,
+      name: who.name ?? null,
+      address: who.address ?? null,
+      agent: who.userAgent ?? null,
+      request: event.requestId ?? null,
+    })
+  }
+}
+
+/** JSON with its keys in order: the order of parameters says nothing. */
+export function sorted(value: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))))
+}
+
+/** Each type's code, and which of its data the trail shows beside digest, tag and repository; never a name or a verifier. */
+function wordsOf(type: string): { readonly action: string; readonly shown: readonly string[] } {
+  switch (type) {
+    case 'LogNamed':
+      return { action: 'log.named', shown: ['log'] }
+    case 'RegistryCreated':
+      return { action: 'registry.created', shown: ['registry'] }
+    case 'UserCreated':
+      return { action: 'user.created', shown: ['user', 'number', 'administrator'] }
+    case 'ProjectCreated':
+      return { action: 'project.created', shown: ['project', 'number', 'name', 'visibility', 'owner'] }
+    case 'BlobUploaded':
+      return { action: 'blob.uploaded', shown: ['size'] }
+    case 'BlobMounted':
+      return { action: 'blob.mounted', shown: ['size', 'from'] }
+    case 'RepositoryCreated':
+      return { action: 'repository.created', shown: [] }
+    case 'ManifestPushed':
+      return { action: 'push', shown: ['mediaType', 'size', 'subject', 'references', 'missing', 'unchanged'] }
+    case 'TagAssigned':
+      return { action: 'tag.assigned', shown: ['replaces'] }
+    case 'TagDeleted':
+      return { action: 'tag.deleted', shown: [] }
+    case 'ManifestDeleted':
+      return { action: 'manifest.deleted', shown: [] }
+    case 'BlobDeleted':
+      return { action: 'blob.deleted', shown: [] }
+    default:
+      throw new Error(`the separate fold does not know ${type}`)
+  }
+}
