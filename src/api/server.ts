@@ -93,8 +93,12 @@ const errorCode = (error: object): unknown => ('code' in error ? error.code : un
 const BROKEN = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message: 'this is no request that is understood here' }] })
 
 /** The whole answer to what is no request, so that it, too, is one that a client of the registry can read. */
-const brokenAnswer = (status: string): string =>
-  `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${BROKEN.length}\r\n\r\n${BROKEN}`
+const brokenAnswer = (status: string, head = false): string =>
+  `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${BROKEN.length}\r\n\r\n${head ? '' : BROKEN}`
+
+/** Whether what could not be read began as a HEAD, whose answer has no body. */
+const wasHead = (error: object): boolean =>
+  'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.subarray(0, 5).toString('latin1') === 'HEAD '
 
 const refusal = (error: object): string => {
   switch (errorCode(error)) {
@@ -175,7 +179,7 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
       if (stopping) setImmediate(() => { server.closeIdleConnections() })
     })
     if (request.httpVersion === '1.1' && request.headers.host === undefined) {
-      request.socket.end(brokenAnswer('400 Bad Request'))
+      request.socket.end(brokenAnswer('400 Bad Request', request.method === 'HEAD'))
       return
     }
     try {
@@ -232,7 +236,7 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
     }
     // A second status line in the middle of an answer would pass for its body.
     if (underWay?.headersSent === true || !socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
-    else socket.end(brokenAnswer(refusal(error)))
+    else socket.end(brokenAnswer(refusal(error), wasHead(error)))
   })
 
   try {

@@ -104,6 +104,11 @@ describe('the HTTP server', () => {
     expect(JSON.parse(body)).toEqual({ errors: [{ code: 'UNSUPPORTED', message: 'this is no request that is understood here' }] })
   })
 
+  test('a broken HEAD is refused without a body', async () => {
+    const at = await start((_request, response) => response.end('never'))
+    for (const sent of ['HEAD / HTTP/1.1\r\n\r\n', 'HEAD /\u00ff HTTP/1.1\r\nHost: x\r\n\r\n']) expect(await raw(at, sent)).toMatch(/^HTTP\/1\.1 400 [^]*\r\n\r\n$/)
+  })
+
   test('takes headers of nearly 80 KiB', async () => {
     const at = await start((_, response) => response.end('fine'))
     expect(await raw(at, `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: ${'y'.repeat(81_000)}\r\n\r\n`)).toContain('fine')
