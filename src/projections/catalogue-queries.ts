@@ -5,6 +5,7 @@ import type { Tag } from '../oci/names.ts'
 import type { DecisionRows, ProjectsRows, RepositoryNames, RepositoryRows } from '../ports/decision-rows.ts'
 import { streams } from '../ports/streams.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
+import { isVersionGone } from './read-models.ts'
 import { isPassing } from './runner.ts'
 
 export type ProjectRow = { readonly id: string; readonly number: number; readonly name: string; readonly visibility: 'public' | 'private' }
@@ -13,21 +14,25 @@ export type ReferrerRow = ManifestRow & { readonly artifactType: string | undefi
 
 export type CatalogueQueries = ReturnType<typeof catalogueQueries>
 
-/** The catalogue's queries over one version of the read models. Each is one statement, and so one snapshot. */
-export function catalogueQueries(pool: Pool, schema: string) {
-  async function rows<R extends object>(name: string, text: string, values: unknown[]): Promise<R[]> {
-    return patiently(async () => (await pool.query<R>({ name: `${schema} ${name}`, text, values })).rows)
+/** The catalogue's queries over the version of the read models that is shown. Each is one statement, and so one snapshot. */
+export function catalogueQueries(pool: Pool, shown: () => string) {
+  /** A version may be dropped while a query is on its way to it: the query is then put to the one that is shown instead. */
+  async function rows<R extends object>(name: string, text: (schema: string) => string, values: unknown[]): Promise<R[]> {
+    return patiently(async () => {
+      const schema = shown()
+      return (await pool.query<R>({ name: `${schema} ${name}`, text: text(schema), values })).rows
+    })
   }
 
   return {
     async projectByName(name: string): Promise<ProjectRow | undefined> {
-      return (await rows<ProjectRow>('project', `select id, number, name, visibility from ${schema}.projects where name = $1`, [name]))[0]
+      return (await rows<ProjectRow>('project', (schema) => `select id, number, name, visibility from ${schema}.projects where name = $1`, [name]))[0]
     },
 
     async tag(repository: RepositoryKey, tag: Tag): Promise<Digest | undefined> {
       const found = await rows<{ digest: Digest }>(
         'tag',
-        `select digest from ${schema}.tags where repository = $1 and name = $2 and to_pos is null`,
+        (schema) => `select digest from ${schema}.tags where repository = $1 and name = $2 and to_pos is null`,
         [repository, tag],
       )
       return found[0]?.digest
@@ -36,7 +41,7 @@ export function catalogueQueries(pool: Pool, schema: string) {
     async manifest(repository: RepositoryKey, digest: Digest): Promise<ManifestRow | undefined> {
       const found = await rows<{ media_type: string; size: string }>(
         'manifest',
-        `select media_type, size from ${schema}.manifests where repository = $1 and digest = $2 and live`,
+        (schema) => `select media_type, size from ${schema}.manifests where repository = $1 and digest = $2 and live`,
         [repository, digest],
       )
       return found[0] && { digest, mediaType: found[0].media_type, sizeBytes: Number(found[0].size) }
@@ -46,7 +51,7 @@ export function catalogueQueries(pool: Pool, schema: string) {
     async blob(repository: RepositoryKey, digest: Digest): Promise<number | undefined> {
       const found = await rows<{ size: string }>(
         'blob',
-        `select size from ${schema}.blobs where repository = $1 and digest = $2 and linked`,
+        (schema) => `select size from ${schema}.blobs where repository = $1 and digest = $2 and linked`,
         [repository, digest],
       )
       return found[0] && Number(found[0].size)
@@ -56,7 +61,7 @@ export function catalogueQueries(pool: Pool, schema: string) {
     async repositoriesWithBlob(digest: Digest, limit: number): Promise<{ repository: RepositoryKey; sizeBytes: number }[]> {
       const found = await rows<{ repository: RepositoryKey; size: string }>(
         'holders',
-        `select repository, size from ${schema}.blobs where digest = $1 and linked limit $2`,
+        (schema) => `select repository, size from ${schema}.blobs where digest = $1 and linked limit $2`,
         [digest, limit],
       )
       return found.map((row) => ({ repository: row.repository, sizeBytes: Number(row.size) }))
@@ -64,14 +69,14 @@ export function catalogueQueries(pool: Pool, schema: string) {
 
     /** Whether a manifest was ever pushed there. */
     async repositoryExists(repository: RepositoryKey): Promise<boolean> {
-      return (await rows('repository', `select 1 from ${schema}.repositories where repository = $1`, [repository])).length > 0
+      return (await rows('repository', (schema) => `select 1 from ${schema}.repositories where repository = $1`, [repository])).length > 0
     },
 
     /** A page of tag names after `last`, in the order of their bytes. */
     async tagNames(repository: RepositoryKey, last: string, limit: number): Promise<Tag[]> {
       const found = await rows<{ name: Tag }>(
         'tags',
-        `select name from ${schema}.tags where repository = $1 and to_pos is null and name > $2 order by name limit $3`,
+        (schema) => `select name from ${schema}.tags where repository = $1 and to_pos is null and name > $2 order by name limit $3`,
         [repository, last, limit],
       )
       return found.map((row) => row.name)
@@ -84,7 +89,7 @@ export function catalogueQueries(pool: Pool, schema: string) {
     async repositoryNames(afterProject: string, afterPath: string, limit: number): Promise<{ name: string; repository: RepositoryKey }[]> {
       const found = await rows<{ project: string; path: string; repository: RepositoryKey }>(
         'catalogue',
-        `select p.name as project, r.path, r.repository
+        (schema) => `select p.name as project, r.path, r.repository
          from ${schema}.projects p join ${schema}.repositories r on r.project = p.id
          where (p.name, r.path) > ($1, $2) and exists (select 1 from ${schema}.manifests m where m.repository = r.repository and m.live)
          order by p.name, r.path limit $3`,
@@ -97,7 +102,7 @@ export function catalogueQueries(pool: Pool, schema: string) {
     async referrers(repository: RepositoryKey, subject: Digest, artifactType: string | undefined, last: string, limit: number): Promise<ReferrerRow[]> {
       const found = await rows<{ digest: Digest; media_type: string; size: string; artifact_type: string | null; annotations: string | null }>(
         'referrers',
-        `select digest, media_type, size, artifact_type, annotations from ${schema}.manifests
+        (schema) => `select digest, media_type, size, artifact_type, annotations from ${schema}.manifests
          where repository = $1 and subject = $2 and live and digest > $3 and ($4::text is null or artifact_type = $4)
          order by digest limit $5`,
         [repository, subject, last, artifactType ?? null, limit],
@@ -114,7 +119,7 @@ export function catalogueQueries(pool: Pool, schema: string) {
     async repository(repository: RepositoryKey, named: RepositoryNames): Promise<RepositoryRows> {
       const found = await rows<{ kind: string; name: string; digest: string; live: boolean; number: string }>(
         'decision',
-        `select 'head' as kind, '' as name, '' as digest, true as live, revision as number from ${schema}.heads where stream = $5
+        (schema) => `select 'head' as kind, '' as name, '' as digest, true as live, revision as number from ${schema}.heads where stream = $5
          union all select 'repository', '', '', true, 0 from ${schema}.repositories where repository = $1
          union all select 'tag', name, digest, true, 0 from ${schema}.tags where repository = $1 and name = any($2) and to_pos is null
          union all select 'manifest', '', digest, live, 0 from ${schema}.manifests where repository = $1 and digest = any($3)
@@ -134,7 +139,7 @@ export function catalogueQueries(pool: Pool, schema: string) {
     async projects(name: string): Promise<ProjectsRows> {
       const found = await rows<{ revision: string | null; last: number | null; named: string | null }>(
         'projects',
-        `select (select revision from ${schema}.heads where stream = $2) as revision,
+        (schema) => `select (select revision from ${schema}.heads where stream = $2) as revision,
                 (select max(number) from ${schema}.projects) as last,
                 (select id from ${schema}.projects where name = $1) as named`,
         [name, streams.projects],
@@ -154,7 +159,7 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      if (!isPassing(error) || performance.now() > deadline) throw error
+      if (!(isPassing(error) || isVersionGone(error)) || performance.now() > deadline) throw error
       await sleep(100)
     }
   }

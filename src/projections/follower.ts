@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import type { EventLog } from '../ports/event-log.ts'
+import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { catalogueQueries } from './catalogue-queries.ts'
 import { createCatalogueReader } from './catalogue-reader.ts'
@@ -10,11 +11,12 @@ import { catalogueGroup, createIndexes, createVersion, dropVersion, liveVersion,
 import { follow, openFolder } from './runner.ts'
 import type { Committed, Folder, Reads } from './runner.ts'
 import { createVisibility } from './visibility.ts'
+import type { Visibility } from './visibility.ts'
 
 /** How often it is looked whether another version went live. */
 const SWITCH_POLL_MS = 500
 
-type Followed = { readonly version: number; readonly catalogue: Folder; readonly trail: Folder; stop(): Promise<void> }
+type Followed = { readonly version: number; readonly catalogue: Folder; readonly trail: Folder; readonly reached: Visibility; stop(): Promise<void> }
 
 export type ReadModels = Awaited<ReturnType<typeof startReadModels>>
 
@@ -35,10 +37,11 @@ export async function startReadModels(options: {
   let failed: unknown
   await prepareRegister(pool)
   if ((await liveVersion(pool)) === undefined) await createIndexes(pool, await createVersion(pool))
-  const first = (await liveVersion(pool)) ?? 1
-  let queries = catalogueQueries(queryPool, schemaName(first))
+  /** The version that answers come from: it alone says what is visible. */
+  let shown = (await liveVersion(pool)) ?? 1
+  const queries = catalogueQueries(queryPool, () => schemaName(shown))
   const reader = createCatalogueReader(() => queries)
-  let followed = await start(first, remember)
+  let followed = await start(shown)
   const end = new AbortController()
   const watching = watchVersion()
 
@@ -48,8 +51,13 @@ export async function startReadModels(options: {
     visibility.advance(position)
   }
 
-  async function start(version: number, onCatalogue: (committed: Committed) => void): Promise<Followed> {
+  async function start(version: number): Promise<Followed> {
     const stopped = new AbortController()
+    const reached = createVisibility()
+    const onCatalogue = (committed: Committed): void => {
+      reached.advance(committed.position)
+      if (shown === version) remember(committed)
+    }
     const [catalogue, trail] = [await openFolder(pool, schemaName(version), catalogueGroup, reads), await openFolder(pool, schemaName(version), trailGroup, reads)]
     const run = async (folder: Folder, group: ProjectionGroup, onCommitted: (committed: Committed) => void): Promise<void> => {
       const onInterrupted = (): void => {
@@ -68,6 +76,7 @@ export async function startReadModels(options: {
       version,
       catalogue,
       trail,
+      reached,
       async stop() {
         stopped.abort()
         await Promise.all(running)
@@ -90,24 +99,22 @@ export async function startReadModels(options: {
   }
 
   async function moveTo(version: number): Promise<void> {
-    const arriving = createVisibility()
-    let arrived = false
-    const next = await start(version, (committed) => {
-      arriving.advance(committed.position)
-      if (arrived) remember(committed)
-    })
-    // What was shown once must be there before anybody is asked to look here.
-    for (let shown = visibility.passed(); shown !== undefined && !(await arriving.visible(shown, 1_000)); shown = visibility.passed()) {
+    const next = await start(version)
+    // What was shown once must be there before anybody is asked to look here. Both go on while one is waited for, so it is compared
+    // once more after each wait: at the moment of the move the new one has all that was shown.
+    for (let passed = visibility.passed(); passed !== undefined && isShort(next.reached.passed(), passed); passed = visibility.passed()) {
+      await next.reached.visible(passed, 1_000)
       if (end.signal.aborted) {
         await next.stop()
         return
       }
     }
     const old = followed
-    arrived = true
+    shown = version
     followed = next
-    queries = catalogueQueries(queryPool, schemaName(version))
     reader.clear()
+    const reached = next.reached.passed()
+    if (reached !== undefined) visibility.advance(reached)
     await old.stop()
     await dropVersion(pool, old.version)
     logger.info({ version, before: old.version }, 'the read models moved to another version')
@@ -129,4 +136,8 @@ export async function startReadModels(options: {
       await followed.stop()
     },
   }
+}
+
+function isShort(reached: Position | undefined, of: Position): boolean {
+  return reached === undefined || comparePositions(reached, of) < 0
 }

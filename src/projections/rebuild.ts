@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { EventLog } from '../ports/event-log.ts'
 import { positionNumber } from '../ports/position.ts'
@@ -17,6 +18,7 @@ export type Difference = { readonly table: string; readonly live: readonly strin
 
 const MAX_SHOWN = 5
 const REBUILD_LOCK = 7234019
+const MOVE_PATIENCE_MS = 30_000
 
 /** One rebuild at a time: two would each take the other's version for a leftover. */
 async function alone<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
@@ -53,9 +55,19 @@ export async function rebuild(rebuilding: Rebuilding, serverRuns: boolean): Prom
     if (head !== undefined) for (const group of groups) await fold(rebuilding, version, group, head)
     await createIndexes(pool, version)
     if (before !== undefined && !(await switchTo(pool, version, before))) throw new Error('another version went live meanwhile')
-    if (before !== undefined && !serverRuns) await dropVersion(pool, before)
+    if (before !== undefined && serverRuns) await serverMoved(pool, before)
+    else if (before !== undefined) await dropVersion(pool, before)
     return version
   })
+}
+
+/**
+ * The server drops the version that it leaves. Until then the next rebuild must not begin: it would take that version for a leftover
+ * and drop it under the server. One that does not move in time may not be there at all.
+ */
+async function serverMoved(pool: Pool, before: number): Promise<void> {
+  const deadline = performance.now() + MOVE_PATIENCE_MS
+  while (performance.now() < deadline && (await versions(pool)).includes(before)) await sleep(100)
 }
 
 /** Rebuilds into a version that never goes live, and compares it with the live one, table by table, where the live one stands. */
