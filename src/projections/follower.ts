@@ -60,12 +60,14 @@ export async function startReadModels(options: {
     }
     const [catalogue, trail] = [await openFolder(pool, schemaName(version), catalogueGroup, reads), await openFolder(pool, schemaName(version), trailGroup, reads)]
     const run = async (folder: Folder, group: ProjectionGroup, onCommitted: (committed: Committed) => void): Promise<void> => {
-      const onInterrupted = (): void => {
-        logger.warn({ group: group.name }, 'Postgres was away: the projection goes on from its checkpoint')
+      const onInterrupted = (error: unknown): void => {
+        logger.warn({ err: error, group: group.name }, 'a projection was interrupted: it goes on from its checkpoint')
+      }
+      const onResumed = (): void => {
         if (group === catalogueGroup) reader.clear()
       }
       try {
-        await follow(log, folder, group, onCommitted, onInterrupted, stopped.signal)
+        await follow(log, folder, group, onCommitted, onInterrupted, onResumed, stopped.signal)
       } catch (error) {
         failed = error
         logger.fatal({ err: error, group: group.name, version }, 'a projection stopped: it met what it cannot fold')

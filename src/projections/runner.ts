@@ -108,15 +108,16 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
 
 /**
  * Follows the log for good. Postgres being away is waited for; anything else, such as an event that this release does not know,
- * stops the group loudly: the returned promise rejects. After an interruption some events may have been committed without
- * `onCommitted` being told of them: `onInterrupted` is.
+ * stops the group loudly: the returned promise rejects. When it resumes after an interruption, some events may have been
+ * committed without `onCommitted` being told of them: that is what `onResumed` is for.
  */
 export async function follow(
   log: EventLog,
   folder: Folder,
   group: ProjectionGroup,
   onCommitted: (committed: Committed) => void,
-  onInterrupted: () => void,
+  onInterrupted: (error: unknown) => void,
+  onResumed: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   let failures = 0
@@ -125,7 +126,7 @@ export async function follow(
     try {
       if (failures > 0) {
         await folder.reload()
-        onInterrupted()
+        onResumed()
       }
       await followOnce(log, folder, group, onCommitted, signal, () => {
         failures = 0
@@ -134,6 +135,7 @@ export async function follow(
       if (ended()) return
       if (!isPassing(error) && !(error instanceof CheckpointError)) throw error
       failures += 1
+      onInterrupted(error)
       await sleep(Math.min(100 * 2 ** failures, 2_000), undefined, { signal }).catch(() => undefined)
     }
   }
@@ -168,7 +170,7 @@ async function followOnce(
   }
 }
 
-/** Folds up to a position and stops there: for rebuilds. Answers how many events there were. */
+/** Folds up to a position and stops there: for rebuilds, and for commands that run without a server. */
 export async function foldUpTo(
   log: EventLog,
   folder: Folder,
@@ -197,6 +199,6 @@ export function isPassing(error: unknown): boolean {
   return (
     error instanceof Error &&
     (('code' in error && typeof error.code === 'string' && /^(ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(error.code)) ||
-      /connection terminated|timeout|Client was closed|Connection terminated/i.test(error.message))
+      /connection terminated|not queryable|timeout|client was closed/i.test(error.message))
   )
 }

@@ -45,6 +45,7 @@ export async function crashRounds(seed: number, rounds: number, say: (line: stri
       say(`round ${round}: ${victim} killed after ${after} ms; ${told.pushed.size} pushes and ${told.delivered.size} pulls so far, ${problems.length} problems`)
     }
     problems.push(...(await checkWhole(server, told)))
+    if (problems.length > 0) say(server.output().slice(-20_000))
     return { rounds, pushes: told.pushed.size, pulls: told.delivered.size, problems }
   } finally {
     await server.stop()
