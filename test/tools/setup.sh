@@ -87,6 +87,11 @@ if [ ${#unbuilt[@]} -gt 0 ]; then
   if [ "$("$go" env GOTOOLCHAIN)" = local ] && [ "$(printf '%s\n' "$wanted" "$has" | sort -V | head -n 1)" != "$wanted" ]; then
     fail "Go $wanted or newer is needed to build ${unbuilt[*]}, and $go is $has."
   fi
+  # Without certificates Go reaches nothing; else it works beside apt-get.
+  if [[ " ${missing[*]-} " = *" ca-certificates "* ]]; then
+    install_packages "${missing[@]}"
+    missing=()
+  fi
   build_all "${unbuilt[@]}" 9>&- &
   builds=$!
 fi
