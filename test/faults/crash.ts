@@ -10,6 +10,8 @@ import type { VarveServer } from '../support/server.ts'
 const WORKERS = 16
 const VICTIMS = ['varve', 'postgres', 'both'] as const
 const RECOVERY_MS = 60_000
+/** Of the pushes of earlier rounds, so many are pulled again after each; all of them after the last. */
+const EARLIER_CHECKED = 50
 
 type Image = { readonly name: string; readonly tag: string; readonly digest: string; readonly layer: string }
 
@@ -40,10 +42,14 @@ export async function crashRounds(seed: number, rounds: number, say: (line: stri
     for (let round = 1; round <= rounds && problems.length === 0; round += 1) {
       const victim = VICTIMS[round % VICTIMS.length] ?? 'both'
       const after = 200 + random.below(1_300)
+      const before = told.pushed.size
       await runRound(server, seeded(random.below(2 ** 32)), told, victim, after)
-      problems.push(...(await check(server, told)))
+      const images = [...told.pushed.values()]
+      const earlier = Array.from({ length: Math.min(EARLIER_CHECKED, images.length) }, () => random.pick(images))
+      problems.push(...(await check(server, told, new Set([...images.slice(before), ...earlier]))))
       say(`round ${round}: ${victim} killed after ${after} ms; ${told.pushed.size} pushes and ${told.delivered.size} pulls so far, ${problems.length} problems`)
     }
+    problems.push(...(await check(server, told, told.pushed.values())))
     problems.push(...(await checkWhole(server, told)))
     if (problems.length > 0) say(server.output().slice(-20_000))
     return { rounds, pushes: told.pushed.size, pulls: told.delivered.size, problems }
@@ -162,10 +168,10 @@ async function ready(server: VarveServer): Promise<void> {
   }
 }
 
-/** Every push that was acknowledged pulls back, and every tag points where it may. */
-async function check(server: VarveServer, told: Told): Promise<string[]> {
+/** Pushes that were acknowledged pull back, and every tag points where it may. */
+async function check(server: VarveServer, told: Told, images: Iterable<Image>): Promise<string[]> {
   const problems = [...told.wrong]
-  for (const image of told.pushed.values()) {
+  for (const image of images) {
     const before = told.wrong.length
     await deliver(server, told, `/v2/${image.name}/manifests/${image.digest}`, image.digest)
     await deliver(server, told, `/v2/${image.name}/blobs/${image.layer}`, image.layer)
