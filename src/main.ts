@@ -35,6 +35,7 @@ import { openPostgresLog } from './storage/events/postgres/log.ts'
 import { loadMasterKey, openFileKeyStore } from './storage/keys/file.ts'
 import { createSealer } from './storage/keys/sealer.ts'
 import { connectToRunning, startEmbeddedPostgres } from './storage/postgres/embedded.ts'
+import { takeServerLock } from './storage/postgres/server-lock.ts'
 import { createPool } from './storage/postgres/pool.ts'
 import { openUploadSessions } from './storage/upload-sessions.ts'
 
@@ -50,7 +51,15 @@ const PURGE_INTERVAL_MS = 3_600_000
 /** Where Postgres is: the one of the configuration, the data folder's own that a server runs, or the data folder's own, started here. */
 async function openPostgres(config: Config, logger: Logger, server: boolean): Promise<{ connection: ClientConfig; serverRuns: boolean; stop(): Promise<void> }> {
   const nothing = (): Promise<void> => Promise.resolve()
-  if (config.postgresUrl !== undefined) return { connection: { connectionString: config.postgresUrl }, serverRuns: !server, stop: nothing }
+  if (config.postgresUrl !== undefined) {
+    const connection = { connectionString: config.postgresUrl }
+    const lock = await takeServerLock(connection, (line) => {
+      logger.warn(line)
+    })
+    if (server && lock === undefined) throw new Error('another Varve server works on this Postgres: stop it first')
+    if (!server) await lock?.release()
+    return { connection, serverRuns: lock === undefined, stop: () => (server ? (lock?.release() ?? nothing()) : nothing()) }
+  }
   const running = server ? undefined : await connectToRunning(config.dataFolder)
   if (running !== undefined) return { connection: running, serverRuns: true, stop: nothing }
   const embedded = await startEmbeddedPostgres({

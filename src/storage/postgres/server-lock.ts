@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import type { ClientConfig } from 'pg'
+import { lockServer } from './embedded.ts'
+
+const RETRY_MS = 1_000
+
+export type ServerLock = { release(): Promise<void> }
+
+/**
+ * The lock that says "a Varve server works on this Postgres", for one that Varve does not run itself. Undefined where another server
+ * holds it. A connection that breaks is made again and the lock taken again: until then nothing else stops, since the checkpoints of
+ * the read models are compared and set, and a second server would stop at the first of them.
+ */
+export async function takeServerLock(config: ClientConfig, log: (line: string) => void): Promise<ServerLock | undefined> {
+  let released = false
+
+  async function connect(): Promise<Client | undefined> {
+    const client = new Client({ ...config, application_name: 'varve server lock', keepAlive: true })
+    // What breaks a connection also ends it, and the end is listened to.
+    client.on('error', () => undefined)
+    await client.connect()
+    if (await lockServer(client)) return client
+    await client.end()
+    return undefined
+  }
+
+  async function takeAgain(): Promise<void> {
+    while (!released) {
+      try {
+        const again = await connect()
+        if (again === undefined) log('another Varve server has taken the lock of this Postgres')
+        else {
+          keep(again)
+          return
+        }
+      } catch (error) {
+        log(`the server lock could not be taken again: ${error instanceof Error ? error.message : String(error)}`)
+      }
+      await sleep(RETRY_MS)
+    }
+  }
+
+  let held: Client | undefined
+  function keep(client: Client): void {
+    held = client
+    client.once('end', () => {
+      if (!released) void takeAgain()
+    })
+  }
+
+  const first = await connect()
+  if (first === undefined) return undefined
+  keep(first)
+  return {
+    async release() {
+      released = true
+      await held?.end().catch(() => undefined)
+    },
+  }
+}
