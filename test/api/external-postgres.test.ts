@@ -4,7 +4,8 @@ import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 
 it('works on a Postgres that is not its own, alone, with commands beside it and after it', async () => {
-  const { connection, drop } = await testDatabase()
+  const database = await testDatabase()
+  const { connection } = database
   const url = `postgres://${connection.user}@${encodeURIComponent(connection.host)}:${connection.port}/${connection.database}`
   const server = await startVarve({ env: { VARVE_POSTGRES_URL: url } })
   await registryClient(server).pushImage('elsewhere/app', '1', Buffer.from('layer'))
@@ -18,5 +19,5 @@ it('works on a Postgres that is not its own, alone, with commands beside it and 
   await server.restart()
   expect((await registryClient(server).call('GET', '/v2/elsewhere/app/manifests/1')).status).toBe(200)
   await server.stop()
-  await drop()
+  await database.drop()
 })
