@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { bootstrap } from '../../src/commands/bootstrap.ts'
+import { createCodec } from '../../src/commands/codec.ts'
+import { eventTypes } from '../../src/commands/event-types.ts'
+import { projectsAggregate } from '../../src/commands/project/aggregate.ts'
+import { createHandler } from '../../src/commands/handle.ts'
+import type { EventLog } from '../../src/ports/event-log.ts'
+import type { Recorded } from '../../src/ports/event.ts'
+import type { Sealer } from '../../src/ports/key-store.ts'
+import { createMemoryLog } from '../../src/storage/events/memory.ts'
+import { openFileKeyStore } from '../../src/storage/keys/file.ts'
+import { createSealer } from '../../src/storage/keys/sealer.ts'
+
+let folder: string
+let sealer: Sealer
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'varve-keys-'))
+  sealer = createSealer(await openFileKeyStore({ folder, masterKey: Buffer.alloc(32, 1) }))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function all(log: EventLog): Promise<Recorded[]> {
+  const found: Recorded[] = []
+  for await (const each of log.readAll(['state', 'activity'], 'start')) found.push(each)
+  return found
+}
+
+const newLog = (): EventLog => createMemoryLog(createCodec(eventTypes))
+
+it('names the log, creates the registry, its administrator and its first project, and tells a made password once', async () => {
+  const log = newLog()
+  const password = await bootstrap(log, sealer, randomUUID(), undefined)
+  expect(password).toMatch(/^[\w-]{24}$/)
+  expect((await all(log)).map(({ stream, event }) => [stream, event.type])).toEqual([
+    ['log', 'LogNamed'],
+    ['settings', 'RegistryCreated'],
+    ['users', 'UserCreated'],
+    ['projects', 'ProjectCreated'],
+  ])
+  expect(await bootstrap(log, sealer, randomUUID(), undefined)).toBeUndefined()
+  expect(await all(log)).toHaveLength(4)
+})
+
+it('takes up a start that was cut short, wherever it was', async () => {
+  const whole = newLog()
+  await bootstrap(whole, sealer, randomUUID(), 'given')
+  const events = await all(whole)
+  for (let length = 0; length <= events.length; length += 1) {
+    const log = newLog()
+    for (const { stream, event } of events.slice(0, length)) await log.append(stream, -1, [event])
+    expect(await bootstrap(log, sealer, randomUUID(), 'given')).toBeUndefined()
+    expect((await all(log)).map(({ event }) => event.type)).toEqual(events.map(({ event }) => event.type))
+  }
+})
+
+it('keeps no name and no password in clear', async () => {
+  const log = newLog()
+  await bootstrap(log, sealer, randomUUID(), 'a-password-in-clear')
+  const written = JSON.stringify(await all(log))
+  expect(written).not.toMatch(/a-password-in-clear|argon2|"admin"/)
+})
+
+it('lets one of two processes that create the same name through, and the other find its project (200 rounds)', async () => {
+  const log = newLog()
+  await bootstrap(log, sealer, randomUUID(), 'given')
+  // Rows that never catch up: the stream is the authority.
+  const rows = { repository: () => Promise.reject(new Error('not asked')), projects: () => Promise.resolve({ revision: 0, lastNumber: 1, named: undefined }) }
+  const processes = [createHandler(log), createHandler(log)]
+  const context = { actor: { kind: 'system' as const, subject: randomUUID() }, now: () => new Date() }
+  for (let round = 0; round < 200; round += 1) {
+    const [first, second] = await Promise.all(
+      processes.map(async (handle) => {
+        const id = randomUUID()
+        const command = { id, name: `project-${round}`, owner: randomUUID(), visibility: 'private' as const }
+        const { outcome, state } = await handle(projectsAggregate(rows), command, context)
+        if ('refused' in outcome) throw new Error(outcome.message)
+        return outcome.length > 0 ? id : state.named
+      }),
+    )
+    expect(first).toBe(second)
+  }
+  const created = (await all(log)).filter(({ event }) => event.type === 'ProjectCreated')
+  expect(created).toHaveLength(201)
+  expect(created.map(({ event }) => (event.data as { number: number }).number)).toEqual(Array.from({ length: 201 }, (_, index) => index + 1))
+})
