@@ -1,9 +1,10 @@
 import { ProjectCreated } from './events.ts'
 import type { ProjectFact } from './events.ts'
+import type { ProjectsRows } from '../../ports/decision-rows.ts'
 import type { Event } from '../../ports/event.ts'
 
 /** The set of projects, as far as one name goes. */
-export type ProjectsState = { readonly revision: number; readonly lastNumber: number; readonly named: string | undefined }
+export type ProjectsState = ProjectsRows
 
 export type CreateProject = { readonly id: string; readonly name: string; readonly owner: string; readonly visibility: 'public' | 'private' }
 

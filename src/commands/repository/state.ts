@@ -1,19 +1,9 @@
-import type { Digest } from '../../oci/digest.ts'
-import type { Tag } from '../../oci/names.ts'
+import type { RepositoryRows } from '../../ports/decision-rows.ts'
 import type { Event } from '../../ports/event.ts'
 import type { RepositoryFact } from './events.ts'
 
 /** A repository, as far as a command names it: what the command does not name, its state does not hold. */
-export type RepositoryState = {
-  readonly revision: number
-  readonly exists: boolean
-  /** The named tags that point somewhere. */
-  readonly tags: ReadonlyMap<Tag, Digest>
-  /** The named manifests that were ever pushed here: live or ended. */
-  readonly manifests: ReadonlyMap<Digest, boolean>
-  /** The named blobs that it ever rightfully held: held now or not. */
-  readonly blobs: ReadonlyMap<Digest, boolean>
-}
+export type RepositoryState = RepositoryRows
 
 export function evolve(state: RepositoryState, event: Event<RepositoryFact>): RepositoryState {
   const next = { ...state, revision: state.revision + 1 }
