@@ -1,6 +1,7 @@
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
 import { repositoryOfStream } from '../ports/streams.ts'
+import { callerColumns, callerRow } from './caller.ts'
 import { isActivity, stateFact } from './facts.ts'
 import type { StateFact } from './facts.ts'
 import { put } from './projection.ts'
@@ -17,11 +18,7 @@ export const trail: Table = {
     tag: 'text',
     digest: 'text',
     parameters: 'text',
-    subject: { numbered: 'subjects' },
-    name: { numbered: 'names' },
-    address: { numbered: 'addresses' },
-    agent: { numbered: 'agents' },
-    request: 'text',
+    ...callerColumns,
   },
   key: ['pos'],
   indexes: ['(repository, pos)', '(action, pos)'],
@@ -42,11 +39,7 @@ export const audit: Projection = {
       tag: null,
       digest: null,
       parameters: '{}',
-      subject: `${event.actor.kind}:${event.actor.subject}`,
-      name: opened?.name ?? null,
-      address: opened?.address ?? null,
-      agent: opened?.userAgent ?? null,
-      request: event.requestId ?? null,
+      ...callerRow(event.actor.kind, event.actor.subject, opened, event.requestId),
       ...described(stateFact(event), recorded),
     }
     return [put(trail, row)]

@@ -1,6 +1,7 @@
 import type { PullsData } from '../commands/activity/events.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
+import { callerColumns, callerRow } from './caller.ts'
 import { isActivity } from './facts.ts'
 import { put } from './projection.ts'
 import type { Change, FoldContext, Projection, Table } from './projection.ts'
@@ -15,11 +16,7 @@ export const pullRows: Table = {
     repository: { numbered: 'repository_names' },
     digest: { numbered: 'digests' },
     reference: { numbered: 'pull_references' },
-    subject: { numbered: 'subjects' },
-    name: { numbered: 'names' },
-    address: { numbered: 'addresses' },
-    agent: { numbered: 'agents' },
-    request: 'text',
+    ...callerColumns,
     head: 'boolean',
     status: 'integer',
   },
@@ -44,7 +41,7 @@ export const pulls: Projection = {
 
 async function changesOf(recorded: Recorded, at: number, data: PullsData, context: FoldContext): Promise<Change[]> {
   const callers = await Promise.all(
-    data.callers.map(async (caller) => ({ ...caller, opened: caller.private === undefined ? {} : ((await context.openPrivate(caller.private)) ?? {}) })),
+    data.callers.map(async (caller) => ({ ...caller, opened: caller.private && (await context.openPrivate(caller.private)) })),
   )
   const pos = positionNumber(recorded.position)
   return data.pulls.flatMap((pull, idx): Change[] => {
@@ -62,11 +59,7 @@ async function changesOf(recorded: Recorded, at: number, data: PullsData, contex
       repository: artifact.repository,
       digest: artifact.digest,
       reference,
-      subject: `${caller.kind}:${caller.subject}`,
-      name: caller.opened.name ?? null,
-      address: caller.opened.address ?? null,
-      agent: caller.opened.userAgent ?? null,
-      request,
+      ...callerRow(caller.kind, caller.subject, caller.opened, request),
       head,
       status: status ?? 200,
     })
