@@ -155,7 +155,7 @@ function createPullsEvent(at: number, maxPulls: number) {
     add(pull: Pull, time: number): number {
       const { repository, digest, blob } = pull
       const artifactKey = `${blob === true ? 'blob' : 'manifest'} ${repository}@${digest}`
-      let size = PULL_BYTES + Buffer.byteLength(pull.reference ?? '') + (pull.range?.length ?? 0)
+      let size = PULL_BYTES + (pull.reference === undefined ? 0 : Buffer.byteLength(JSON.stringify(pull.reference))) + (pull.range?.length ?? 0)
       if (!callers.has(pull.caller)) size += CALLER_BYTES + (pull.caller.private?.length ?? 0)
       if (!artifacts.has(artifactKey)) size += ARTIFACT_BYTES + Buffer.byteLength(artifactKey)
       if (bytes + size >= MAX_EVENT_BYTES || data.pulls.length >= maxPulls) return 0
