@@ -2,9 +2,9 @@ import type { Pool, PoolConfig } from 'pg'
 import type { Config } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
+import type { EventLog } from '../ports/event-log.ts'
 import type { Sealer } from '../ports/key-store.ts'
 import type { Reads } from '../projections/runner.ts'
-import type { PostgresLog } from '../storage/events/postgres/log.ts'
 
 /** What a command works with, beside a running server or without one. */
 export type Opened = {
@@ -13,7 +13,8 @@ export type Opened = {
   /** Where Postgres is, for a pool of one's own. */
   readonly connection: PoolConfig
   readonly pool: Pool
-  readonly log: PostgresLog
+  /** `clockSkewMs`: the log's clock minus this machine's. */
+  readonly log: EventLog & { clockSkewMs(): number }
   readonly blobs: BlobStore
   readonly sealer: Sealer
   readonly reads: Reads
