@@ -73,7 +73,10 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
       text: `select greatest(coalesce((select pos from varve_log.state order by pos desc limit 1), 0),
                              coalesce((select pos from varve_log.activity order by pos desc limit 1), 0)) as head`,
     })
-    return Number(rows[0]?.head ?? 0)
+    const number = Number(rows[0]?.head ?? 0)
+    // Another process may have named the log since it was opened here.
+    if (number > 0) name ??= await readName()
+    return number
   }
 
   const at = (number: number | string): Position => {
@@ -143,6 +146,7 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
           text: `select ${COLUMNS} from varve_log.${laneOf(stream)} where stream = $1 and rev > $2 order by rev limit 200`,
           values: [stream, revision],
         })
+        if (rows.length > 0) name ??= await readName()
         for (const row of rows) yield recorded(row)
         if (rows.length < 200) return
         revision += rows.length
@@ -180,7 +184,6 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
     },
     async head() {
       const head = await queryHead()
-      if (head > 0) name ??= await readName()
       return head === 0 ? undefined : at(head)
     },
     clockSkewMs: committer.clockSkewMs,
