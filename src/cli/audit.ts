@@ -12,6 +12,7 @@ import { csvPrinter, jsonPrinter, tablePrinter } from './audit-printers.ts'
 import type { NamedEntry } from './audit-printers.ts'
 import { caughtUp } from './caught-up.ts'
 import type { Opened } from './opened.ts'
+import { outputGone, print } from './output.ts'
 import type { WithRegistry } from './program.ts'
 
 const PAGE = 1_000
@@ -57,7 +58,7 @@ export function auditCommand(program: Command, withRegistry: WithRegistry): void
 
 async function run(opened: Opened, options: Options): Promise<number> {
   try {
-    await print(opened, options)
+    await printTrail(opened, options)
     return 0
   } catch (error) {
     if (!(error instanceof FilterError)) throw error
@@ -66,40 +67,35 @@ async function run(opened: Opened, options: Options): Promise<number> {
   }
 }
 
-async function print(opened: Opened, options: Options): Promise<void> {
+async function printTrail(opened: Opened, options: Options): Promise<void> {
   const { log } = opened
   const limit = limitOf(options)
   if (options.csv === true && options.json === true) throw new FilterError('--csv and --json exclude each other')
   const printer = options.json === true ? jsonPrinter() : options.csv === true ? csvPrinter() : tablePrinter(process.stdout.columns)
   const end = await log.head()
   const filter = await filterOf(opened, options, end)
-  // Whoever reads the output may have seen enough of it (`varve audit | head`).
-  const gone = new AbortController()
-  process.stdout.once('error', () => {
-    gone.abort()
-  })
   let page: NamedEntry[] = []
   let printed = 0
-  const flush = (): void => {
-    process.stdout.write(printer.lines(page))
+  const flush = async (): Promise<void> => {
+    await print(printer.lines(page))
     page = []
   }
-  process.stdout.write(printer.head)
+  await print(printer.head)
   const named = namer(opened)
   if (end !== undefined) {
     for await (const entry of entries(opened, filter, end, options.blobs === true)) {
-      if (gone.signal.aborted) return
+      if (outputGone()) return
       if (printed === limit) {
-        flush()
+        await flush()
         process.stderr.write(`varve: there is more than ${limit} entries: raise --limit, or look from --since ${entry.position} on\n`)
         return
       }
       page.push(await named(entry))
       printed += 1
-      if (page.length === PAGE) flush()
+      if (page.length === PAGE) await flush()
     }
   }
-  flush()
+  await flush()
 }
 
 /** The trail up to `end`, as it is in the read models, with the pulls of the log merged in where blobs are asked for. */

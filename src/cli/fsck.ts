@@ -8,6 +8,7 @@ import type { StoreInventory } from '../projections/fsck-queries.ts'
 import { catalogueGroup } from '../projections/read-models.ts'
 import { caughtUp } from './caught-up.ts'
 import type { Opened } from './opened.ts'
+import { print } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { WithRegistry } from './program.ts'
 
@@ -35,9 +36,9 @@ async function run(opened: Opened, quarantine: boolean): Promise<number> {
       // A push may have brought it since the store was listed.
       if ((await blobs.stat(digest)) !== undefined) continue
       missing += 1
-      process.stdout.write(`missing ${repository} ${digest}\n`)
+      await print(`missing ${repository} ${digest}\n`)
     }
-    for await (const { digest } of inventory.unreferenced(schema)) process.stdout.write(`unreferenced ${digest}\n`)
+    for await (const { digest } of inventory.unreferenced(schema)) await print(`unreferenced ${digest}\n`)
     return corrupt + missing === 0 ? 0 : 1
   } finally {
     inventory.close()
@@ -57,7 +58,7 @@ async function findCorrupt(blobs: BlobStore, inventory: StoreInventory, sizeByte
     for await (const { digest } of inventory.all()) {
       if (await isWhole(blobs, digest, onRead)) continue
       corrupt += 1
-      process.stdout.write(`corrupt ${digest}\n`)
+      await print(`corrupt ${digest}\n`)
       if (quarantine) process.stderr.write(`${digest} was moved to ${await blobs.quarantine(digest)}\n`)
     }
     return corrupt
