@@ -1,11 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import type { ClientConfig } from 'pg'
-import { lockServer } from './embedded.ts'
 
 const RETRY_MS = 1_000
 
+/** "varve" in ASCII: any constant would do, in a Postgres that is ours alone. */
+const SERVER_LOCK = (0x76_61_72_76_65).toString()
+
 export type ServerLock = { release(): Promise<void> }
+
+/** Takes the lock that says "a Varve server runs on this Postgres"; it is the session's, and goes with it. False: another holds it. */
+export async function lockServer(client: Pick<Client, 'query'>): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [SERVER_LOCK])
+  return rows[0]?.locked === true
+}
 
 /**
  * The lock that says "a Varve server works on this Postgres", for one that Varve does not run itself. Undefined where another server

@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Client } from 'pg'
 import type { Connection, EmbeddedOptions, EmbeddedPostgres } from '../../../src/storage/postgres/embedded.ts'
-import { AlreadyRunningError, connectToRunning, lockServer, startEmbeddedPostgres } from '../../../src/storage/postgres/embedded.ts'
+import { AlreadyRunningError, connectToRunning, startEmbeddedPostgres } from '../../../src/storage/postgres/embedded.ts'
+import { lockServer } from '../../../src/storage/postgres/server-lock.ts'
 
 let folder: string
 let open: EmbeddedPostgres[]
