@@ -11,9 +11,8 @@ import { catalogueGroup, isVersionGone, trailGroup } from '../projections/read-m
 import { csvPrinter, jsonPrinter, tablePrinter } from './audit-printers.ts'
 import type { NamedEntry } from './audit-printers.ts'
 import { caughtUp } from './caught-up.ts'
-import type { Opened } from './opened.ts'
+import type { Opened, WithRegistry } from './opened.ts'
 import { outputGone, print } from './output.ts'
-import type { WithRegistry } from './program.ts'
 
 const PAGE = 1_000
 const TABLE_LIMIT = 1_000

@@ -7,10 +7,9 @@ import { openInventory } from '../projections/fsck-queries.ts'
 import type { StoreInventory } from '../projections/fsck-queries.ts'
 import { catalogueGroup } from '../projections/read-models.ts'
 import { caughtUp } from './caught-up.ts'
-import type { Opened } from './opened.ts'
+import type { Opened, WithRegistry } from './opened.ts'
 import { print } from './output.ts'
 import { startProgress } from './progress.ts'
-import type { WithRegistry } from './program.ts'
 
 const MIB = 1024 * 1024
 

@@ -30,3 +30,6 @@ export type CliContext = {
   serve(config: Config): Promise<void>
   open(config: Config): Promise<Opened>
 }
+
+/** Makes a command's action of what works on the opened registry and answers an exit code. */
+export type WithRegistry = <A extends unknown[]>(act: (opened: Opened, ...args: A) => Promise<number>) => (...args: A) => Promise<void>

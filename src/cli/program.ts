@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
 import { auditCommand } from './audit.ts'
 import { fsckCommand } from './fsck.ts'
-import type { CliContext, Opened } from './opened.ts'
+import type { CliContext, Opened, WithRegistry } from './opened.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { tailCommand } from './tail.ts'
 
@@ -15,7 +15,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   const program = new Command('varve').description('A container registry whose truth is an event log').exitOverride()
 
   /** Wraps an action that works on the opened registry: whatever happens, it is closed. */
-  const withRegistry =
+  const withRegistry: WithRegistry =
     <A extends unknown[]>(act: (opened: Opened, ...args: A) => Promise<number>) =>
     async (...args: A): Promise<void> => {
       const opened = await context.open(context.config())
@@ -60,5 +60,3 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
 function messageOf(error: Error): string {
   return error.cause instanceof Error ? `${error.message}: ${messageOf(error.cause)}` : error.message
 }
-
-export type WithRegistry = <A extends unknown[]>(act: (opened: Opened, ...args: A) => Promise<number>) => (...args: A) => Promise<void>

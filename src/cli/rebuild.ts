@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
 import { rebuild, verify } from '../projections/rebuild.ts'
 import type { Rebuilding } from '../projections/rebuild.ts'
-import type { Opened } from './opened.ts'
+import type { Opened, WithRegistry } from './opened.ts'
 import { startProgress } from './progress.ts'
 import type { ProgressLine } from './progress.ts'
-import type { WithRegistry } from './program.ts'
 
 export function rebuildCommand(program: Command, withRegistry: WithRegistry): void {
   program

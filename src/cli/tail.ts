@@ -2,9 +2,8 @@ import type { Command } from 'commander'
 import type { From } from '../ports/event-log.ts'
 import type { Recorded } from '../ports/event.ts'
 import { position, positionLog, positionNumber } from '../ports/position.ts'
-import type { Opened } from './opened.ts'
+import type { Opened, WithRegistry } from './opened.ts'
 import { outputGone, print } from './output.ts'
-import type { WithRegistry } from './program.ts'
 
 export function tailCommand(program: Command, withRegistry: WithRegistry): void {
   program

@@ -13,7 +13,8 @@ export async function findBinaries(): Promise<Binaries> {
   try {
     entry = createRequire(import.meta.url).resolve(name)
   } catch (error: unknown) {
-    throw new Error(`the package ${name}, which holds PostgreSQL, is not installed: set VARVE_POSTGRES_URL, or install it`, { cause: error })
+    const message = `the package ${name}, which holds PostgreSQL, is not installed: set VARVE_POSTGRES_URL, or install it`
+    throw new Error(message, { cause: error })
   }
   const folder = resolve(dirname(entry), '..')
   const about: unknown = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))

@@ -16,8 +16,8 @@ export async function initialise(folder: string, cluster: string, binaries: Bina
   if (made !== undefined) {
     if (made.trim() === binaries.major) return
     throw new Error(
-      `${cluster} was made by PostgreSQL ${made.trim()}, and this Varve brings PostgreSQL ${binaries.major}: start the Varve that made it, ` +
-        'export its log (varve log export), and import it into a new data folder',
+      `${cluster} was made by PostgreSQL ${made.trim()}, and this Varve brings PostgreSQL ${binaries.major}: start the Varve that made ` +
+        'it, export its log (varve log export), and import it into a new data folder',
     )
   }
   if ((await ignoring(['ENOENT'], lstat(cluster))) !== undefined) {

@@ -11,7 +11,10 @@ const PATIENCE_MS = 2_000
 
 const NOT_YET = ['ENOENT', 'ECONNREFUSED', '57P03', 'ECONNRESET', 'EPIPE']
 
-/** The session that holds the server lock, in our database. Undefined: held by another to the end of our patience. Throws when Postgres ends meanwhile. */
+/**
+ * The session that holds the server lock, in our database. Undefined: held by another to the end of our patience. Throws when Postgres
+ * ends meanwhile.
+ */
 export async function holdServerLock(postmaster: Postmaster, at: Connection, log: (line: string) => void): Promise<Client | undefined> {
   const admin = await whenReady(postmaster, at, 'postgres', log)
   if (admin === undefined) throw new Error('Postgres ended while it was starting')

@@ -3,7 +3,13 @@ import { join } from 'node:path'
 import { ignoring } from './ignoring.ts'
 import { run, startTime } from './processes.ts'
 
-export type PidFile = { readonly pid: number; readonly port: number; readonly socketFolder: string; readonly ready: boolean; readonly lines: string[] }
+export type PidFile = {
+  readonly pid: number
+  readonly port: number
+  readonly socketFolder: string
+  readonly ready: boolean
+  readonly lines: string[]
+}
 
 /** `postmaster.pid`: pid, data folder, start time, port, socket folder, TCP address, shared memory key, status. */
 export async function readPidFile(cluster: string): Promise<PidFile | undefined> {

@@ -43,7 +43,13 @@ export async function spawnPostmaster(
   const output = openSync(logFile, 'a', 0o600)
   try {
     // A session of its own: the terminal's Ctrl-C is for Varve, which then ends Postgres in its own order.
-    const child = spawn(program, parameters, { ...ids(identity), cwd: '/', env: CHILD_ENV, stdio: ['ignore', output, output], detached: true })
+    const child = spawn(program, parameters, {
+      ...ids(identity),
+      cwd: '/',
+      env: CHILD_ENV,
+      stdio: ['ignore', output, output],
+      detached: true,
+    })
     let over = false
     const exited = new Promise<string>((done) => {
       child.on('exit', (code, signal) => {
