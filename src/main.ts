@@ -43,6 +43,8 @@ const { version: release } = createRequire(import.meta.url)('../package.json') a
 
 /** A request waits this long for the log, and an answer for its position to be visible. */
 const PATIENCE_MS = 10_000
+/** A server that was killed is still seen by its Postgres for a moment. */
+const LOCK_PATIENCE_MS = 2_000
 const SHUTDOWN_MS = 15_000
 /** An upload that nobody touched for this long is abandoned. */
 const UPLOAD_LIFETIME_MS = 7 * 24 * 3_600_000
@@ -53,7 +55,7 @@ async function openPostgres(config: Config, logger: Logger, server: boolean): Pr
   const nothing = (): Promise<void> => Promise.resolve()
   if (config.postgresUrl !== undefined) {
     const connection = { connectionString: config.postgresUrl }
-    const lock = await takeServerLock(connection, (line) => {
+    const lock = await takeServerLock(connection, server ? LOCK_PATIENCE_MS : 0, (line) => {
       logger.warn(line)
     })
     if (server && lock === undefined) throw new Error('another Varve server works on this Postgres: stop it first')

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pool } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import type { EventLog } from '../ports/event-log.ts'
 import { positionNumber } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
@@ -31,6 +31,17 @@ async function alone<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
     for (const version of await versions(pool)) if (version !== live) await dropVersion(pool, version)
     return await work()
   } finally {
+    await endLocked(client)
+  }
+}
+
+/** Given up in words, and not only with the session: that ends a while after this process has turned to something else. */
+async function endLocked(client: PoolClient): Promise<void> {
+  try {
+    await client.query('select pg_advisory_unlock_all()')
+    client.release()
+  } catch {
+    // A connection that is gone has taken its locks along.
     client.release(true)
   }
 }

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,8 +6,8 @@ import { join } from 'node:path'
 import { afterAll } from '@jest/globals'
 
 const root = join(import.meta.dirname, '../..')
-const pinned = join(root, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node')
-const node = existsSync(pinned) ? pinned : process.execPath
+/** The Node that runs the tests is the one that `npm start` would take. */
+const node = process.execPath
 const START_MS = 120_000
 const PASSWORD = 'an-admin-for-tests'
 

@@ -17,10 +17,11 @@ export async function lockServer(client: Pick<Client, 'query'>): Promise<boolean
 
 /**
  * The lock that says "a Varve server works on this Postgres", for one that Varve does not run itself. Undefined where another server
- * holds it. A connection that breaks is made again and the lock taken again: until then nothing else stops, since the checkpoints of
- * the read models are compared and set, and a second server would stop at the first of them.
+ * holds it for longer than `patienceMs`: a killed server's session ends when Postgres notices, a moment later. A connection that
+ * breaks is made again and the lock taken again: until then nothing else stops, since the checkpoints of the read models are compared
+ * and set, and a second server would stop at the first of them.
  */
-export async function takeServerLock(config: ClientConfig, log: (line: string) => void): Promise<ServerLock | undefined> {
+export async function takeServerLock(config: ClientConfig, patienceMs: number, log: (line: string) => void): Promise<ServerLock | undefined> {
   let released = false
 
   async function connect(): Promise<Client | undefined> {
@@ -57,7 +58,12 @@ export async function takeServerLock(config: ClientConfig, log: (line: string) =
     })
   }
 
-  const first = await connect()
+  const deadline = performance.now() + patienceMs
+  let first = await connect()
+  while (first === undefined && performance.now() < deadline) {
+    await sleep(100)
+    first = await connect()
+  }
   if (first === undefined) return undefined
   keep(first)
   return {
