@@ -191,7 +191,7 @@ async function serve(config: Config): Promise<void> {
     try {
       const before = new Date(Date.now() - UPLOAD_LIFETIME_MS)
       const purged = await blobs.purgeUploads(before)
-      await sessions.purge(before)
+      for (const id of await sessions.begunBefore(before)) if ((await blobs.uploadSize(id)) === undefined) await sessions.remove(id)
       if (purged > 0) logger.info({ purged }, 'abandoned uploads were purged')
     } catch (error) {
       logger.warn({ err: error }, 'abandoned uploads could not be purged; it is tried again')

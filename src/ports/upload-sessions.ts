@@ -9,6 +9,6 @@ export interface UploadSessions {
   create(id: UploadId, session: UploadSession): Promise<void>
   get(id: UploadId): Promise<UploadSession | undefined>
   remove(id: UploadId): Promise<void>
-  /** Forgets sessions begun before a time; returns how many. */
-  purge(before: Date): Promise<number>
+  /** The uploads that were begun before a time. They may still be written to: whether they are, the blob store knows. */
+  begunBefore(time: Date): Promise<UploadId[]>
 }

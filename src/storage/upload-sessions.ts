@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { parseAlgorithm } from '../oci/digest.ts'
+import type { UploadId } from '../ports/blob-store.ts'
 import type { UploadSessions } from '../ports/upload-sessions.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
 
@@ -31,9 +32,9 @@ export async function openUploadSessions(pool: Pool): Promise<UploadSessions> {
     async remove(id) {
       await pool.query({ name: 'remove upload', text: 'delete from varve.uploads where id = $1', values: [id] })
     },
-    async purge(before) {
-      const { rowCount } = await pool.query('delete from varve.uploads where begun_at < $1', [before])
-      return rowCount ?? 0
+    async begunBefore(time) {
+      const { rows } = await pool.query<{ id: UploadId }>('select id from varve.uploads where begun_at < $1', [time])
+      return rows.map((row) => row.id)
     },
   }
 }
