@@ -52,18 +52,17 @@ const PURGE_INTERVAL_MS = 3_600_000
 
 /** Where Postgres is: the one of the configuration, the data folder's own that a server runs, or the data folder's own, started here. */
 async function openPostgres(config: Config, logger: Logger, server: boolean): Promise<{ connection: ClientConfig; serverRuns: boolean; stop(): Promise<void> }> {
-  const nothing = (): Promise<void> => Promise.resolve()
-  if (config.postgresUrl !== undefined) {
-    const connection = { connectionString: config.postgresUrl }
-    const lock = await takeServerLock(connection, server ? LOCK_PATIENCE_MS : 0, (line) => {
+  const elsewhere = config.postgresUrl === undefined ? undefined : { connectionString: config.postgresUrl }
+  const running = elsewhere ?? (server ? undefined : await connectToRunning(config.dataFolder))
+  if (running !== undefined) {
+    const lock = await takeServerLock(running, server ? LOCK_PATIENCE_MS : 0, (line) => {
       logger.warn(line)
     })
     if (server && lock === undefined) throw new Error('another Varve server works on this Postgres: stop it first')
+    // A command only looks whether a server is there: it keeps none from starting.
     if (!server) await lock?.release()
-    return { connection, serverRuns: lock === undefined, stop: () => (server ? (lock?.release() ?? nothing()) : nothing()) }
+    return { connection: running, serverRuns: lock === undefined, stop: async () => lock?.release() }
   }
-  const running = server ? undefined : await connectToRunning(config.dataFolder)
-  if (running !== undefined) return { connection: running, serverRuns: true, stop: nothing }
   const embedded = await startEmbeddedPostgres({
     dataFolder: config.dataFolder,
     keepRunning: server,
