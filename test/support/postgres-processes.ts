@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** The postmaster of a data folder. */
@@ -10,10 +9,16 @@ export function postmasterOf(dataFolder: string): number {
 /** Every process of a data folder's Postgres: the postmaster, its helpers and its sessions. */
 export function postgresProcesses(dataFolder: string): number[] {
   const postmaster = postmasterOf(dataFolder)
-  const table = execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' })
-  const children = table.split('\n').flatMap((line) => {
-    const [pid, parent] = line.trim().split(/\s+/).map(Number)
-    return parent === postmaster && pid !== undefined ? [pid] : []
-  })
-  return [postmaster, ...children]
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
+  return [postmaster, ...all.filter((pid) => parentOf(pid) === postmaster)]
+}
+
+/** A bare Debian has no `ps`. The name in `stat` is in brackets and may hold spaces; the parent is the second word after it. */
+function parentOf(pid: number): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[1])
+  } catch {
+    // It ended meanwhile.
+    return undefined
+  }
 }
