@@ -1,6 +1,6 @@
 // What `npm start` and `npm test` share: install what is missing, find the pinned Node. Runs on any Node from 20 on, so it is plain JavaScript.
 import { spawnSync } from 'node:child_process'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -18,7 +18,11 @@ function install(folder, what) {
   const done = npm?.endsWith('.js')
     ? spawnSync(process.execPath, [npm, ...args], { cwd: folder, stdio: 'inherit' })
     : spawnSync('npm', args, { cwd: folder, stdio: 'inherit' })
-  if (done.status === 0) return
+  if (done.status === 0) {
+    // npm puts node_modules/.bin before the PATH of every script, and the Node there may not start here.
+    rmSync(join(folder, 'node_modules', '.bin', 'node'), { force: true })
+    return
+  }
   console.error('Varve: npm ci failed; the messages above say why.')
   process.exit(done.status ?? 1)
 }
