@@ -6,6 +6,8 @@ import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { catalogueQueries } from './catalogue-queries.ts'
 import { createCatalogueReader } from './catalogue-reader.ts'
+import { createPace } from './pace.ts'
+import type { Pace } from './pace.ts'
 import type { ProjectionGroup } from './projection.ts'
 import { catalogueGroup, createIndexes, createVersion, dropVersion, liveVersion, prepareRegister, schemaName, trailGroup } from './read-models.ts'
 import { follow, openFolder } from './runner.ts'
@@ -15,6 +17,8 @@ import type { Visibility } from './visibility.ts'
 
 /** How often it is looked whether another version went live. */
 const SWITCH_POLL_MS = 500
+/** How far the trail may fall behind a storm of pulls. No answer rests on it but those of the trail itself. */
+const TRAIL_PACE = { gatherMs: 100, patienceMs: 10_000 }
 
 type Followed = { readonly version: number; readonly catalogue: Folder; readonly trail: Folder; readonly reached: Visibility; stop(): Promise<void> }
 
@@ -59,7 +63,7 @@ export async function startReadModels(options: {
       if (shown === version) remember(committed)
     }
     const [catalogue, trail] = [await openFolder(pool, schemaName(version), catalogueGroup, reads), await openFolder(pool, schemaName(version), trailGroup, reads)]
-    const run = async (folder: Folder, group: ProjectionGroup, onCommitted: (committed: Committed) => void): Promise<void> => {
+    const run = async (folder: Folder, group: ProjectionGroup, onCommitted: (committed: Committed) => void, pace?: Pace): Promise<void> => {
       const onInterrupted = (error: unknown): void => {
         logger.warn({ err: error, group: group.name }, 'a projection was interrupted: it goes on from its checkpoint')
       }
@@ -67,13 +71,13 @@ export async function startReadModels(options: {
         if (group === catalogueGroup) reader.clear()
       }
       try {
-        await follow(log, folder, group, onCommitted, onInterrupted, onResumed, stopped.signal)
+        await follow(log, folder, group, onCommitted, onInterrupted, onResumed, stopped.signal, pace)
       } catch (error) {
         failed = error
         logger.fatal({ err: error, group: group.name, version }, 'a projection stopped: it met what it cannot fold')
       }
     }
-    const running = [run(catalogue, catalogueGroup, onCatalogue), run(trail, trailGroup, () => undefined)]
+    const running = [run(catalogue, catalogueGroup, onCatalogue), run(trail, trailGroup, () => undefined, createPace(TRAIL_PACE))]
     return {
       version,
       catalogue,

@@ -7,6 +7,7 @@ import { comparePositions, parsePosition } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { laneOf } from '../ports/streams.ts'
 import { createBatch, createDictionaries } from './writer.ts'
+import type { Pace } from './pace.ts'
 import type { FoldContext, ProjectionGroup } from './projection.ts'
 
 /** How far a group has come. `ordinal` and `asOf` are those of the state lane up to there. */
@@ -108,7 +109,7 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
 
 /**
  * Follows the log for good. Postgres being away is waited for; anything else, such as an event that this release does not know,
- * stops the group loudly: the returned promise rejects. When it resumes after an interruption, some events may have been
+ * stops the group loudly: the returned promise rejects. `pace` says when a group that has come to the head goes on. When it resumes after an interruption, some events may have been
  * committed without `onCommitted` being told of them: that is what `onResumed` is for.
  */
 export async function follow(
@@ -119,6 +120,7 @@ export async function follow(
   onInterrupted: (error: unknown) => void,
   onResumed: () => void,
   signal: AbortSignal,
+  pace?: Pace,
 ): Promise<void> {
   let failures = 0
   const ended = (): boolean => signal.aborted
@@ -128,9 +130,10 @@ export async function follow(
         await folder.reload()
         onResumed()
       }
-      await followOnce(log, folder, group, onCommitted, signal, () => {
+      const progressed = (): void => {
         failures = 0
-      })
+      }
+      await followOnce(log, folder, group, onCommitted, signal, progressed, pace)
     } catch (error) {
       if (ended()) return
       if (!isPassing(error) && !(error instanceof CheckpointError)) throw error
@@ -148,10 +151,12 @@ async function followOnce(
   onCommitted: (committed: Committed) => void,
   signal: AbortSignal,
   progressed: () => void,
+  pace: Pace | undefined,
 ): Promise<void> {
   const { position } = folder.checkpoint()
   let events: Recorded[] = []
   let savedAt = performance.now()
+  let goal = await log.head()
   for await (const delivery of log.subscribe(group.lanes, position === undefined ? 'start' : { after: position }, signal)) {
     if (delivery.kind === 'event') {
       events.push(delivery.recorded)
@@ -167,6 +172,10 @@ async function followOnce(
     progressed()
     onCommitted({ events, position: delivery.position })
     events = []
+    // What is behind goes on without a pause, up to where the log was when the last pause ended.
+    if (pace === undefined || (goal !== undefined && comparePositions(delivery.position, goal) < 0)) continue
+    await pace(signal)
+    goal = await log.head()
   }
 }
 

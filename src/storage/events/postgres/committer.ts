@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { ClockError, EventError, MAX_APPEND_BYTES } from '../../../ports/event-log.ts'
 import type { EncodedEvent } from '../../../ports/event-log.ts'
+import type { Lane } from '../../../ports/streams.ts'
 
 /** What one caller wants appended, frozen when it is first sent. */
 export type AppendRequest = {
@@ -34,7 +35,7 @@ const UNKNOWN_OUTCOME = /^(08|57|58|53|40|25P04)/
  * A call without an answer may have been committed. It is repeated unchanged until its outcome is known, and nothing else of this
  * process is sent meanwhile: a repeat finds its ids, or appends.
  */
-export function createCommitter(connect: () => pg.Client, onCommitted: (head: number) => void, observe: CommitObserver) {
+export function createCommitter(connect: () => pg.Client, onCommitted: (head: number, lanes: ReadonlySet<Lane>) => void, observe: CommitObserver) {
   const queue: Waiting[] = []
   let sending = false
   let closed = false
@@ -149,7 +150,8 @@ export function createCommitter(connect: () => pg.Client, onCommitted: (head: nu
     sendNext()
     const heads = batch.map((waiting, index) => settle(waiting, outcomes[index] ?? { error: new Error('the log answered too few rows') }))
     const head = Math.max(...heads)
-    if (head > 0) onCommitted(head)
+    const lanes = batch.flatMap(({ request }, index): Lane[] => ((heads[index] ?? 0) === 0 ? [] : [request.activity ? 'activity' : 'state']))
+    if (head > 0) onCommitted(head, new Set(lanes))
     const events = batch.reduce((sum, waiting) => sum + waiting.request.events.length, 0)
     observe({ seconds, events, requests: batch.length })
   }

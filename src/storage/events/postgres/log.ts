@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { AppendResult, Delivery, EventCodec, EventLog, From, Resolved } from '../../../ports/event-log.ts'
 import type { Recorded } from '../../../ports/event.ts'
@@ -38,7 +37,10 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
   await pool.query(schema)
   let name = await readName()
   let knownHead = await queryHead()
-  let wake = Promise.withResolvers<undefined>()
+  /** Where this process's last append to each lane stands, at most. */
+  const appended: Record<Lane, number> = { state: 0, activity: 0 }
+  /** Subscriptions that wait, by what wakes them: a storm of pulls leaves those that follow state alone. */
+  const sleepers = new Set<{ readonly lanes: readonly Lane[]; wake(): void }>()
 
   const committer = createCommitter(
     () =>
@@ -54,11 +56,27 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
     observe,
   )
 
-  function advance(head: number): void {
-    if (head <= knownHead) return
-    knownHead = head
-    wake.resolve(undefined)
-    wake = Promise.withResolvers()
+  function advance(head: number, lanes: ReadonlySet<Lane>): void {
+    knownHead = Math.max(knownHead, head)
+    for (const lane of lanes) appended[lane] = knownHead
+    for (const sleeper of sleepers) if (sleeper.lanes.some((lane) => lanes.has(lane))) sleeper.wake()
+  }
+
+  /** Until this process appends to one of the lanes, and for no longer than another process's appends may go unseen. */
+  async function untilAppended(lanes: readonly Lane[], signal: AbortSignal): Promise<'appended' | 'late' | 'ended'> {
+    const { promise, resolve } = Promise.withResolvers<'appended' | 'late' | 'ended'>()
+    const sleeper = { lanes, wake: () => { resolve('appended') } }
+    const end = (): void => { resolve('ended') }
+    const timer = setTimeout(resolve, POLL_MS, 'late')
+    signal.addEventListener('abort', end)
+    sleepers.add(sleeper)
+    try {
+      return await promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      sleepers.delete(sleeper)
+    }
   }
 
   async function readName(): Promise<string | undefined> {
@@ -159,9 +177,8 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
       let reached = before(from)
       let marked = -Infinity
       while (!signal.aborted) {
-        const woken = wake.promise
-        if (knownHead <= reached) advance(await queryHead())
-        for await (const { rows, through } of pages(lanes, reached, knownHead)) {
+        const head = knownHead
+        for await (const { rows, through } of pages(lanes, reached, head)) {
           for (const row of rows) yield { kind: 'event', recorded: recorded(row) }
           reached = through
           marked = performance.now()
@@ -171,7 +188,9 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
           marked = performance.now()
           yield { kind: 'marker', position: at(reached) }
         }
-        if (knownHead <= reached) await pause(POLL_MS, woken, signal)
+        // What was appended while the consumer worked is read at once; else this process's appends wake it.
+        if (lanes.some((lane) => appended[lane] > head)) continue
+        if ((await untilAppended(lanes, signal)) === 'late') knownHead = Math.max(knownHead, await queryHead())
       }
     },
     async resolve(text): Promise<Resolved> {
@@ -208,11 +227,4 @@ async function orAborted<T>(outcome: Promise<T>, signal: AbortSignal | undefined
     // The caller is gone; the outcome, whichever it is, has nobody to be told to.
     outcome.catch(() => undefined)
   }
-}
-
-/** Waits for a wake-up, a time or the end, and leaves no timer behind. */
-async function pause(ms: number, woken: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  const timer = new AbortController()
-  await Promise.race([woken, sleep(ms, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).catch(() => undefined)])
-  timer.abort()
 }
