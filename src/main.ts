@@ -6,7 +6,9 @@ import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
 import { clientAddress } from './api/client-address.ts'
 import { createMetrics } from './api/metrics.ts'
-import { createOciHandler } from './api/oci/router.ts'
+import { createDirectConnections } from './api/direct/connections.ts'
+import { createOciHandler } from './api/oci/http.ts'
+import { createOciAnswerer } from './api/oci/router.ts'
 import { startHttpServer } from './api/server.ts'
 import { flushOutput } from './cli/output.ts'
 import { runCli } from './cli/program.ts'
@@ -164,7 +166,7 @@ async function serve(config: Config): Promise<void> {
     logger,
     metrics,
   }
-  const oci = createOciHandler({
+  const answer = createOciAnswerer({
     registry,
     authenticate: await createAuthenticator(log, sealer),
     sealer,
@@ -183,7 +185,8 @@ async function serve(config: Config): Promise<void> {
   const server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
-    handler: createApp({ oci, readiness, metrics, metricsToken: config.metricsToken, logger }),
+    handler: createApp({ oci: createOciHandler(answer, logger), readiness, metrics, metricsToken: config.metricsToken, logger }),
+    direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
     log: logger,
   })
   const purge = async (): Promise<void> => {

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http'
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
+import type { RequestHead } from './request-head.ts'
 
 /** `peer` is who holds the connection; `address` is whom the trusted proxies say it speaks for. The same where there are none. */
 export type ClientAddress = { readonly address: string; readonly peer: string }
@@ -57,7 +57,7 @@ const listed = (header: string): (string | undefined)[] =>
  * the address that wrote an entry is trusted: what stands further left may be the client's own invention. An entry that is no address
  * ends the reading. X-Forwarded-For counts before Forwarded, which most proxies pass on as the client sent it.
  */
-export const clientAddress = (request: IncomingMessage, trustedProxies: BlockList): ClientAddress => {
+export const clientAddress = (request: RequestHead, trustedProxies: BlockList): ClientAddress => {
   const remote = request.socket.remoteAddress ?? ''
   const peer = canonical(remote) ?? remote
   const plain = request.headers['x-forwarded-for']

@@ -16,8 +16,13 @@ export type RouteClass =
   | 'metrics'
   | 'other'
 
+/** `status` is undefined where the client went away before its answer began. */
+export type RequestEnd = { readonly status: number | undefined; readonly receivedBytes: number; readonly sentBytes: number }
+
 export type Metrics = {
-  /** Counts a request when its answer is over, with the bytes that its connection carried meanwhile. Call it before the answer begins. */
+  /** Counts a request as under way. What it returns is to be called once, when its answer is over. */
+  began(method: string | undefined, url: string | undefined): (end: RequestEnd) => void
+  /** The same for node:http, with the bytes that its connection carried meanwhile. Call it before the answer begins. */
   trackRequest(request: IncomingMessage, response: ServerResponse): void
   /** A pull that the log has. */
   pulled(what: 'manifest' | 'blob'): void
@@ -32,11 +37,11 @@ export type Metrics = {
 
 /** The class of a request's path; tried in this order, since a repository may have any of these words in its name. */
 const ROUTES: readonly (readonly [RegExp, RouteClass])[] = [
+  [/^\/v2\/.+\/manifests\/[^/]+$/, 'manifest'],
+  [/^\/v2\/.+\/blobs\/[^/]+$/, 'blob'],
   [/^\/v2\/?$/, 'base'],
   [/^\/v2\/_catalog$/, 'catalog'],
   [/^\/v2\/.+\/blobs\/uploads\/[^/]*$/, 'upload'],
-  [/^\/v2\/.+\/blobs\/[^/]+$/, 'blob'],
-  [/^\/v2\/.+\/manifests\/[^/]+$/, 'manifest'],
   [/^\/v2\/.+\/tags\/list$/, 'tags'],
   [/^\/v2\/.+\/referrers\/[^/]+$/, 'referrers'],
   [/^\/(service\/)?token$/, 'token'],
@@ -87,6 +92,7 @@ export const createMetrics = (): Metrics => {
   })
   const active = new Gauge({ name: 'varve_http_requests_active', help: 'Requests whose answer is not over', registers })
   const pulls = new Counter({ name: 'varve_pulls_total', help: 'Pulls recorded by this process', labelNames: ['what'] as const, registers })
+  const pullsOf = { manifest: pulls.labels({ what: 'manifest' }), blob: pulls.labels({ what: 'blob' }) }
   const pushes = new Counter({ name: 'varve_pushes_total', help: 'Pushes recorded by this process', labelNames: ['what'] as const, registers })
   const commitSeconds = new Histogram({
     name: 'varve_log_commit_seconds',
@@ -118,43 +124,52 @@ export const createMetrics = (): Metrics => {
   })
 
   /** A labelled child is looked up by a sorted and joined key at every use; the hot path keeps them. */
-  type Children = { readonly count: () => void; readonly observe: (seconds: number) => void }
-  const kept = new Map<string, Children>()
-  const childrenFor = (method: string, route: RouteClass, status: string): Children => {
+  const kept = new Map<string, (seconds: number, end: RequestEnd) => void>()
+  const countFor = (method: string, route: RouteClass, status: string): ((seconds: number, end: RequestEnd) => void) => {
     const key = `${method} ${route} ${status}`
     const found = kept.get(key)
     if (found !== undefined) return found
     const counter = requests.labels({ method, route, status })
     const histogram = requestSeconds.labels({ method, route })
-    const made = {
-      count: () => { counter.inc() },
-      observe: (seconds: number) => { histogram.observe(seconds) },
+    const [receivedHere, sentHere] = [received.labels({ route }), sent.labels({ route })]
+    const made = (seconds: number, { receivedBytes, sentBytes }: RequestEnd): void => {
+      counter.inc()
+      histogram.observe(seconds)
+      receivedHere.inc(Math.max(0, receivedBytes))
+      sentHere.inc(Math.max(0, sentBytes))
     }
     kept.set(key, made)
     return made
   }
 
+  const began: Metrics['began'] = (given, url) => {
+    const started = performance.now()
+    const route = routeClass(url ?? '')
+    const method = METHODS.has(given ?? '') ? (given ?? '') : 'other'
+    active.inc()
+    return (end) => {
+      active.dec()
+      countFor(method, route, end.status?.toString() ?? '499')((performance.now() - started) / 1_000, end)
+    }
+  }
+
   return {
+    began,
     trackRequest(request, response) {
-      const started = performance.now()
       const { socket } = request
       const { bytesRead, bytesWritten } = socket
-      const route = routeClass(request.url ?? '')
-      const method = METHODS.has(request.method ?? '') ? (request.method ?? '') : 'other'
-      active.inc()
+      const finish = began(request.method, request.url)
       response.once('close', () => {
-        active.dec()
-        const status = response.headersSent ? response.statusCode.toString() : '499'
-        const { count, observe } = childrenFor(method, route, status)
-        count()
-        observe((performance.now() - started) / 1_000)
-        // Pipelined requests share their connection's bytes, so a sum may count some twice; no registry client pipelines.
-        received.inc({ route }, Math.max(0, socket.bytesRead - bytesRead))
-        sent.inc({ route }, Math.max(0, socket.bytesWritten - bytesWritten))
+        finish({
+          status: response.headersSent ? response.statusCode : undefined,
+          // Pipelined requests share their connection's bytes, so a sum may count some twice; no registry client pipelines.
+          receivedBytes: socket.bytesRead - bytesRead,
+          sentBytes: socket.bytesWritten - bytesWritten,
+        })
       })
     },
     pulled(what) {
-      pulls.inc({ what })
+      pullsOf[what].inc()
     },
     pushed(what) {
       pushes.inc({ what })

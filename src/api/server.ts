@@ -25,11 +25,21 @@ export type ServerLog = {
 
 export type HttpServerOptions = Pick<Config, 'listen' | 'tls'> & {
   readonly handler: Handler
+  /** What answers on connections itself what it can, and hands the others over to the server. */
+  readonly direct?: (server: { readonly handOver: (socket: Socket) => void; readonly keepAliveMs: number }) => DirectConnections
   readonly log: ServerLog
   /** How long a client may take over its headers. */
   readonly headersTimeoutMs?: number
   /** How long a client may send nothing of a body that is waited for; then its connection is cut. */
   readonly bodyIdleTimeoutMs?: number
+}
+
+/** Connections that are not node:http's, or not yet. */
+export type DirectConnections = {
+  /** Takes a new connection. One that is handed over goes with its bytes, and does not come back. */
+  take(socket: Socket): void
+  /** Closes each connection once it is idle. */
+  stop(): void
 }
 
 export type HttpServer = {
@@ -43,6 +53,8 @@ export type HttpServer = {
 }
 
 const TLS_POLL_MS = 1_000
+/** Longer than the 60 s of a proxy in front, so that it is never us who close a connection that it is about to use. */
+const KEEP_ALIVE_MS = 75_000
 
 const secureParts = async ({ certFile, keyFile }: NonNullable<Config['tls']>): Promise<{ readonly cert: Buffer; readonly key: Buffer }> => {
   const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)])
@@ -131,6 +143,20 @@ const listening = (server: Server, { host, port }: Config['listen']): Promise<vo
     })
   })
 
+/** Puts `direct` before node:http: it gets each new connection, and hands over those that are not for it. */
+const interpose = (server: Server, event: 'connection' | 'secureConnection', direct: NonNullable<HttpServerOptions['direct']>): DirectConnections => {
+  const theirs = server.listeners(event)
+  server.removeAllListeners(event)
+  const handOver = (socket: Socket): void => {
+    for (const listener of theirs) listener.call(server, socket)
+  }
+  const directly = direct({ handOver, keepAliveMs: KEEP_ALIVE_MS })
+  server.on(event, (socket: Socket) => {
+    directly.take(socket)
+  })
+  return directly
+}
+
 /** Cuts clients that stopped in the middle of a body. What came and was not read yet is our slowness, not theirs. */
 const cutIdleBodies = (responses: ReadonlySet<ServerResponse>, idleMs: number): NodeJS.Timeout => {
   const seen = new WeakMap<IncomingMessage, { readonly bytes: number; readonly at: number }>()
@@ -148,7 +174,7 @@ const cutIdleBodies = (responses: ReadonlySet<ServerResponse>, idleMs: number): 
 }
 
 /** Listens for HTTP, or for HTTPS where there is a certificate, whose files are read again when they change. */
-export const startHttpServer = async ({ listen, tls, handler, log, headersTimeoutMs = 60_000, bodyIdleTimeoutMs = 60_000 }: HttpServerOptions): Promise<HttpServer> => {
+export const startHttpServer = async ({ listen, tls, handler, direct, log, headersTimeoutMs = 60_000, bodyIdleTimeoutMs = 60_000 }: HttpServerOptions): Promise<HttpServer> => {
   const settings = {
     // Node's 300 s would end the upload of a large layer over a slow line.
     requestTimeout: 0,
@@ -156,8 +182,7 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
     requireHostHeader: false,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.min(30_000, headersTimeoutMs),
-    // Longer than the 60 s of a proxy in front, so that it is never us who close a connection that it is about to use.
-    keepAliveTimeout: 75_000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     // A push of 500 tags of 128 characters names them in its URL.
     maxHeaderSize: 80 * 1024,
     // Finds peers that vanished in the middle of a request, which no timeout here would.
@@ -221,6 +246,7 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   }
+  const directly = direct && interpose(server, tls === undefined ? 'connection' : 'secureConnection', direct)
   // With TLS a connection has two sockets; both are ended at the deadline, whether its handshake is done or not.
   server.on('connection', track)
   server.on('secureConnection', track)
@@ -264,6 +290,7 @@ export const startHttpServer = async ({ listen, tls, handler, log, headersTimeou
       })
     })
     server.closeIdleConnections()
+    directly?.stop()
     // Node counts a connection that has not asked anything yet as busy.
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
     const deadline = setTimeout(() => {

@@ -7,10 +7,11 @@ import type { Caller } from '../../commands/activity/record.ts'
 import type { CommandContext } from '../../commands/handle.ts'
 import type { Subject } from '../../commands/rights.ts'
 import type { Position } from '../../ports/position.ts'
+import type { RequestHead } from '../request-head.ts'
 
 /** A request to /v2 once it is known who asks. */
 export type Exchange = {
-  readonly request: IncomingMessage
+  readonly request: RequestHead
   /** The request's body. A client that waits to be asked for it (`Expect: 100-continue`) is asked when it is taken, and once. */
   readonly body: () => AsyncIterable<Buffer>
   readonly query: URLSearchParams
@@ -49,22 +50,44 @@ export function positionHeader(position: Position | undefined): Record<string, s
   return position === undefined ? {} : { 'Varve-Position': position }
 }
 
+/** Whether an answer leaves without its body (RFC 9110 §6.4.1). */
+export function isBodiless(method: string | undefined, status: number): boolean {
+  return method === 'HEAD' || status === 204 || status === 304
+}
+
+/** An answer's headers, those that every answer carries among them: name, value, name, value … */
+export function headersOf(reply: Reply, requestId?: string): string[] {
+  const { status, headers = {}, body, stream } = reply
+  const list = requestId === undefined ? [] : ['Docker-Distribution-Api-Version', 'registry/2.0', 'X-Request-Id', requestId]
+  for (const name in headers) {
+    const value = headers[name]
+    if (typeof value === 'object') for (const each of value) list.push(name, each)
+    else list.push(name, String(value))
+  }
+  if (status !== 204 && status !== 304) {
+    const length = stream?.sizeBytes ?? reply.sizeBytes ?? (body === undefined ? 0 : Buffer.byteLength(body))
+    list.push('Content-Length', String(length))
+  }
+  return list
+}
+
 /** Above this, an unread body is not worth reading for the connection's sake. */
 const MAX_DRAINED_BYTES = 1024 * 1024
 /** How long a client that still sends gets to read its answer, and one that sends nothing more. */
 const LINGER_MS = 10_000
 const SILENCE_MS = 1_000
 
-/** Writes an answer. The three ends of a body: all of it went, the source failed (the connection is cut: its length was said), the client left. */
-export async function send(request: IncomingMessage, response: ServerResponse, reply: Reply): Promise<void> {
-  const { status, headers = {}, body, stream } = reply
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-  const length = stream?.sizeBytes ?? reply.sizeBytes ?? (body === undefined ? 0 : Buffer.byteLength(body))
-  if (status !== 204 && status !== 304) response.setHeader('Content-Length', length)
+/**
+ * Writes an answer. The three ends of a body: all of it went, the source failed (the connection is cut: its length was said), the
+ * client left.
+ */
+export async function send(request: IncomingMessage, response: ServerResponse, reply: Reply, requestId?: string): Promise<void> {
+  const { status, body, stream } = reply
+  const headers = headersOf(reply, requestId)
   const unread = !request.complete && hasBody(request) && Number(request.headers['content-length'] ?? Infinity) > MAX_DRAINED_BYTES
-  if (unread) response.setHeader('Connection', 'close')
-  response.statusCode = status
-  const bodiless = request.method === 'HEAD' || status === 204 || status === 304
+  if (unread) headers.push('Connection', 'close')
+  response.writeHead(status, headers)
+  const bodiless = isBodiless(request.method, status)
   if (stream !== undefined && !bodiless) {
     await pipeline(stream.bytes, response)
     return
@@ -91,4 +114,10 @@ async function discard(request: IncomingMessage): Promise<void> {
 
 function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+}
+
+/** How a stream says that the other end of the connection is not there any more. */
+export function isClientGone(error: unknown): boolean {
+  const gone = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT']
+  return error instanceof Error && 'code' in error && gone.some((code) => code === error.code)
 }

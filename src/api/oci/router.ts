@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { parseDigest } from '../../oci/digest.ts'
 import { isRefusal, refusal } from '../../oci/errors.ts'
@@ -14,9 +12,9 @@ import type { Sealer } from '../../ports/key-store.ts'
 import { isPassing } from '../../projections/runner.ts'
 import type { Authenticate, Authenticated } from '../authenticate.ts'
 import type { Registry } from '../registry.ts'
-import { askForBody } from '../server.ts'
+import type { RequestHead } from '../request-head.ts'
 import { getBlob, getManifest } from './content.ts'
-import { json, refused, send } from './exchange.ts'
+import { json, refused } from './exchange.ts'
 import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
 import { listReferrers, listRepositories, listTags } from './lists.ts'
 import { deleteBlob, deleteManifest, putManifest } from './manifests.ts'
@@ -90,7 +88,7 @@ function answererOf(path: string): (registry: Registry, exchange: Exchange) => A
   return () => refusal('NAME_UNKNOWN', 'there is nothing at this path')
 }
 
-const isRead = (request: IncomingMessage): boolean => request.method === 'GET' || request.method === 'HEAD'
+const isRead = (request: RequestHead): boolean => request.method === 'GET' || request.method === 'HEAD'
 
 function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
   return refusal('UNSUPPORTED', 'the method is not supported here', { status: 405, headers: { Allow: methods.join(', ') } })
@@ -115,19 +113,40 @@ function storable(text: string): string {
   return text.slice(0, MAX_USER_AGENT).replaceAll('\u0000', '\ufffd').toWellFormed()
 }
 
-/** The handler of everything under /v2: who asks, what is asked, the answer, and what failures say. */
-export function createOciHandler(options: {
+/** A request's body. */
+export type Body = {
+  /** Asks for it, where the client waits to be asked. Left open where it is not read to its end: the answer goes the same way. */
+  read(): AsyncIterable<Buffer>
+  /** Whether it ended before its length. */
+  failed(): boolean
+}
+
+/** Answers a request to /v2 by its head; never rejects. */
+export type OciAnswerer = (request: RequestHead, body: Body, requestId: string) => Promise<Reply>
+
+/** What answers everything under /v2: who asks, what is asked, the answer, and what failures say. */
+export function createOciAnswerer(options: {
   readonly registry: Registry
   readonly authenticate: Authenticate
   readonly sealer: Sealer
-  readonly addressOf: (request: IncomingMessage) => string
-}) {
+  readonly addressOf: (request: RequestHead) => string
+}): OciAnswerer {
   const { registry, authenticate, sealer, addressOf } = options
   const callerOf = createCallers(sealer)
 
-  async function answerTo(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<Reply> {
+  function failureReply(error: unknown, body: Body, requestId: string): Reply {
+    if (body.failed()) return refused(refusal('BLOB_UPLOAD_INVALID', 'the request ended before its body'))
+    if (isUnavailable(error)) {
+      registry.logger.warn({ requestId, err: error }, 'a request found the log or Postgres away')
+      return refused(refusal('UNAVAILABLE'))
+    }
+    registry.logger.error({ requestId, err: error }, 'a request failed')
+    return refused(refusal('UNAVAILABLE', `the request failed; the server's log says why under ${requestId}`))
+  }
+
+  return async function answer(request, body, requestId) {
     const [path, query] = splitOnce(request.url ?? '/', '?')
-    const answer = answererOf(path)
+    const answerer = answererOf(path)
     try {
       const who = await authenticate(request.headers.authorization)
       if (who === undefined) {
@@ -137,11 +156,7 @@ export function createOciHandler(options: {
       const caller = await callerOf(who, addressOf(request), storable(request.headers['user-agent'] ?? ''))
       const exchange: Exchange = {
         request,
-        body: () => {
-          askForBody(request, response)
-          // Left open where it is not read to its end: the answer goes the same way.
-          return request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
-        },
+        body: () => body.read(),
         query: new URLSearchParams(query),
         requestId,
         subject: who,
@@ -154,34 +169,10 @@ export function createOciHandler(options: {
           signal: AbortSignal.timeout(LOG_PATIENCE_MS),
         }),
       }
-      const answered = await answer(registry, exchange)
+      const answered = await answerer(registry, exchange)
       return isRefusal(answered) ? refused(answered) : answered
     } catch (error) {
-      return failureReply(error, request, requestId)
-    }
-  }
-
-  function failureReply(error: unknown, request: IncomingMessage, requestId: string): Reply {
-    if (request.destroyed && !request.complete) return refused(refusal('BLOB_UPLOAD_INVALID', 'the request ended before its body'))
-    if (isUnavailable(error)) {
-      registry.logger.warn({ requestId, err: error }, 'a request found the log or Postgres away')
-      return refused(refusal('UNAVAILABLE'))
-    }
-    registry.logger.error({ requestId, err: error }, 'a request failed')
-    return refused(refusal('UNAVAILABLE', `the request failed; the server's log says why under ${requestId}`))
-  }
-
-  return async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const requestId = randomUUID()
-    const reply = await answerTo(request, response, requestId)
-    try {
-      response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')
-      response.setHeader('X-Request-Id', requestId)
-      await send(request, response, reply)
-    } catch (error) {
-      // The client left, or a file could not be read to its end: the length was said, so cutting the connection tells the client.
-      if (!isClientGone(error)) registry.logger.error({ requestId, err: error }, 'an answer could not be written')
-      response.destroy()
+      return failureReply(error, body, requestId)
     }
   }
 }
@@ -189,12 +180,6 @@ export function createOciHandler(options: {
 function splitOnce(text: string, separator: string): [string, string] {
   const index = text.indexOf(separator)
   return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)]
-}
-
-/** How a stream says that the other end of the connection is not there any more. */
-function isClientGone(error: unknown): boolean {
-  const gone = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT']
-  return error instanceof Error && 'code' in error && gone.some((code) => code === error.code)
 }
 
 function isUnavailable(error: unknown): boolean {

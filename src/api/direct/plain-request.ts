@@ -1,0 +1,71 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** A request that has no body and says nothing of its connection. Of its headers only those that are read are here. */
+export type PlainRequest = { readonly method: 'GET' | 'HEAD'; readonly url: string; readonly headers: IncomingHttpHeaders }
+
+/** Above this, a head is no usual one. */
+const MAX_HEAD_BYTES = 8 * 1024
+
+const REQUEST_LINE = /^(GET|HEAD) (\/v2\/[!-~]*) HTTP\/1\.1\r\n/
+/** A field line (RFC 9112 §5): a name, and a value without control characters. */
+const FIELD = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([!-~\u0080-\u00ff](?:[ \t!-~\u0080-\u00ff]*[!-~\u0080-\u00ff])?)?[ \t]*\r\n/y
+
+/**
+ * Reads bytes that are one whole plain request to /v2: GET or HEAD in HTTP/1.1, one Host, no body, no header of the connection's own
+ * but `Connection: keep-alive`, none of the headers read here twice, nothing after it. Undefined for everything else, however well
+ * formed: node:http reads that. So whatever two readers could understand differently is read by one.
+ */
+export function parsePlainRequest(bytes: Buffer): PlainRequest | undefined {
+  if (bytes.length > MAX_HEAD_BYTES) return undefined
+  const text = bytes.toString('latin1')
+  const line = REQUEST_LINE.exec(text)
+  if (line === null) return undefined
+  const [first, method, url = ''] = line
+  const headers: IncomingHttpHeaders = {
+    host: undefined,
+    authorization: undefined,
+    'user-agent': undefined,
+    range: undefined,
+    'if-range': undefined,
+    'if-none-match': undefined,
+    'x-forwarded-for': undefined,
+    forwarded: undefined,
+  }
+  const end = text.length - 2
+  let at = first.length
+  while (at < end) {
+    FIELD.lastIndex = at
+    const field = FIELD.exec(text)
+    if (field === null) return undefined
+    const name = (field[1] ?? '').toLowerCase()
+    const value = field[2] ?? ''
+    switch (name) {
+      case 'host':
+      case 'authorization':
+      case 'user-agent':
+      case 'range':
+      case 'if-range':
+      case 'if-none-match':
+      case 'x-forwarded-for':
+      case 'forwarded':
+        if (headers[name] !== undefined) return undefined
+        headers[name] = value
+        break
+      case 'connection':
+        if (value.toLowerCase() !== 'keep-alive') return undefined
+        break
+      case 'content-length':
+      case 'transfer-encoding':
+      case 'expect':
+      case 'upgrade':
+      case 'te':
+      case 'trailer':
+      case 'http2-settings':
+      case 'proxy-connection':
+        return undefined
+    }
+    at = FIELD.lastIndex
+  }
+  if (at !== end || text.charCodeAt(end) !== 13 || text.charCodeAt(end + 1) !== 10 || headers.host === undefined) return undefined
+  return { method: method === 'HEAD' ? 'HEAD' : 'GET', url, headers }
+}
