@@ -63,6 +63,6 @@ export type EncodedEvent = { readonly id: string; readonly text: string; readonl
 export interface EventCodec {
   /** Throws an EventError for an event that breaks its schema or is too large. */
   encode(event: Event): EncodedEvent
-  /** Checks the hash, then the schema, then upcasts. Throws an EventError, also for an unknown type. */
-  decode(text: string, hash: Uint8Array): Event
+  /** Checks the hash (lower-case hex), then the schema, then upcasts. Throws an EventError, also for an unknown type. */
+  decode(text: string, hash: string): Event
 }

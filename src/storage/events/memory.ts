@@ -8,7 +8,7 @@ import { laneOf } from '../../ports/streams.ts'
 import type { Lane } from '../../ports/streams.ts'
 import { logNameIn } from './naming.ts'
 
-type Row = { readonly stream: string; readonly revision: number; readonly id: string; readonly text: string; readonly hash: Buffer }
+type Row = { readonly stream: string; readonly revision: number; readonly id: string; readonly text: string; readonly hash: string }
 
 /** The log in an array: for unit tests. It encodes and decodes as the others do, so what it accepts they accept. */
 export function createMemoryLog(codec: EventCodec): EventLog {
@@ -23,7 +23,7 @@ export function createMemoryLog(codec: EventCodec): EventLog {
     stream: row.stream,
     revision: row.revision,
     position: at(index),
-    hash: row.hash.toString('hex'),
+    hash: row.hash,
   })
 
   function firstIndex(from: From): number {
@@ -61,7 +61,7 @@ export function createMemoryLog(codec: EventCodec): EventLog {
       name = logNameIn(stream, events) ?? name
       const first = rows.length
       encoded.forEach((each, index) => {
-        rows.push({ stream, revision: expected + 1 + index, id: each.id, text: each.text, hash: each.hash })
+        rows.push({ stream, revision: expected + 1 + index, id: each.id, text: each.text, hash: each.hash.toString('hex') })
       })
       lengths.set(stream, expected + 1 + encoded.length)
       wake.resolve(undefined)

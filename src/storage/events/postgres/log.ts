@@ -11,12 +11,11 @@ import { createCommitter } from './committer.ts'
 import type { CommitObserver } from './committer.ts'
 import { schema } from './schema.ts'
 
-type Row = { pos: string; stream: string; rev: string; hash: Buffer; body: string }
+type Row = { pos: string; stream: string; rev: string; hash: string; body: string; bytes: number }
 
-const COLUMNS = 'pos, stream, rev, hash, body'
-/** A page is sized by the bytes that the last one held: an event has 300 bytes or 250,000. */
+/** An event has 300 bytes or 250,000: a page ends with the row that reaches either bound. */
 const PAGE_BYTES = 4_000_000
-const MAX_PAGE_ROWS = 2_000
+const PAGE_ROWS = 2_000
 /** How often another process's appends are looked for; this one's own wake its subscriptions at once. */
 const POLL_MS = 200
 const MARKER_MS = 1_000
@@ -80,7 +79,7 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
   }
 
   async function readName(): Promise<string | undefined> {
-    const { rows } = await pool.query<Row>(`select ${COLUMNS} from varve_log.state where stream = $1 order by rev desc limit 1`, [streams.log])
+    const { rows } = await pool.query<Row>(`select stream, encode(hash, 'hex') as hash, body from varve_log.state where stream = $1 order by rev desc limit 1`, [streams.log])
     const [row] = rows
     return row === undefined ? undefined : logNameIn(row.stream, [codec.decode(row.body, row.hash)])
   }
@@ -107,7 +106,7 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
     stream: row.stream,
     revision: Number(row.rev),
     position: at(row.pos),
-    hash: row.hash.toString('hex'),
+    hash: row.hash,
   })
 
   /** The number before the first wanted one. A position of another log would skip events or repeat them, so it is refused. */
@@ -118,32 +117,30 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
     return Number(positionNumber(given)) - ('after' in from ? 0 : 1)
   }
 
-  const lanePages: Record<Lane, string> = {
-    state: `(select ${COLUMNS} from varve_log.state where pos > $1 and pos <= $2 order by pos limit $3)`,
-    activity: `(select ${COLUMNS} from varve_log.activity where pos > $1 and pos <= $2 order by pos limit $3)`,
-  }
-
-  async function readPage(lanes: readonly Lane[], after: number, head: number, limit: number): Promise<Row[]> {
-    const text = lanes.length === 1 ? lanes.map((lane) => lanePages[lane]).join() : `${lanePages.state} union all ${lanePages.activity} order by pos limit $3`
-    const { rows } = await pool.query<Row>({ name: `page of ${lanes.join('+')}`, text, values: [after, head, limit] })
-    return rows
+  async function readPage(lanes: readonly Lane[], after: number, head: number): Promise<Row[]> {
+    const rows = lanes.map((lane) => `(select pos, stream, rev, hash, body from varve_log.${lane} where pos > $1 and pos <= $2 order by pos limit ${PAGE_ROWS})`)
+    const { rows: page } = await pool.query<Row>({
+      name: `page of ${lanes.join('+')}`,
+      text: pageOf(`select * from (${rows.join(' union all ')}) lanes order by pos limit ${PAGE_ROWS}`, 'pos'),
+      values: [after, head],
+    })
+    return page
   }
 
   /**
    * Pages up to a head that was read *before* the page's own statement: in the other order a commit between the two would be passed over.
-   * Each page says how far it reaches; a full one only to its last row.
+   * Each page says how far it reaches; a full one only to its last row. The next is under way while the consumer has this one.
    */
   async function* pages(lanes: readonly Lane[], from: number, head: number): AsyncGenerator<{ rows: Row[]; through: number }> {
-    let after = from
-    let limit = 200
-    while (after < head) {
-      const rows = await readPage(lanes, after, head, limit)
+    let next = from < head ? readPage(lanes, from, head) : undefined
+    while (next !== undefined) {
+      const rows = await next
       const last = rows.at(-1)
-      const through = rows.length < limit || last === undefined ? head : Number(last.pos)
+      const through = last !== undefined && isFull(rows) ? Number(last.pos) : head
+      next = through < head ? readPage(lanes, through, head) : undefined
+      // Whoever stops early does not come back for it.
+      next?.catch(() => undefined)
       yield { rows, through }
-      after = through
-      const bytes = rows.reduce((sum, row) => sum + row.body.length, 0)
-      limit = Math.max(16, Math.min(MAX_PAGE_ROWS, Math.floor(PAGE_BYTES / (bytes / Math.max(rows.length, 1) + 1))))
     }
   }
 
@@ -161,12 +158,12 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
       for (;;) {
         const { rows } = await pool.query<Row>({
           name: `stream of ${laneOf(stream)}`,
-          text: `select ${COLUMNS} from varve_log.${laneOf(stream)} where stream = $1 and rev > $2 order by rev limit 200`,
+          text: pageOf(`select pos, stream, rev, hash, body from varve_log.${laneOf(stream)} where stream = $1 and rev > $2 order by rev limit ${PAGE_ROWS}`, 'rev'),
           values: [stream, revision],
         })
         if (rows.length > 0) name ??= await readName()
         for (const row of rows) yield recorded(row)
-        if (rows.length < 200) return
+        if (!isFull(rows)) return
         revision += rows.length
       }
     },
@@ -211,6 +208,17 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
       await pool.end()
     },
   }
+}
+
+/** The first rows of an ordered select that reach the bytes of a page. `octet_length` does not bring a body that is stored apart. */
+function pageOf(select: string, order: 'pos' | 'rev'): string {
+  return `select pos, stream, rev, encode(hash, 'hex') as hash, body, bytes
+          from (select *, (sum(octet_length(body)) over (order by ${order} rows unbounded preceding))::integer as bytes from (${select}) rows) summed
+          where bytes - octet_length(body) < ${PAGE_BYTES} order by ${order}`
+}
+
+function isFull(rows: readonly Row[]): boolean {
+  return rows.length === PAGE_ROWS || (rows.at(-1)?.bytes ?? 0) >= PAGE_BYTES
 }
 
 async function orAborted<T>(outcome: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
