@@ -113,7 +113,8 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
     const keys = await openFileKeyStore({ folder: config.blobFolder, masterKey: await loadMasterKey(config.masterKeyFile) })
     const { blocks, bsize } = await statfs(config.blobFolder)
     const files = await openFileBlobStore({ folder: config.blobFolder, minFreeBytes: reserveBytes(config.minFree, blocks * bsize) })
-    const blobs = cachingBlobStore(files, { maxBytes: config.cacheBytes })
+    // A command reads each blob once.
+    const blobs = server ? cachingBlobStore(files, { maxBytes: config.cacheBytes }) : files
     const sealer = createSealer(keys)
     await prepareRegister(pool)
     return { config, logger, connection: postgres.connection, pool, log, blobs, sealer, reads: readsOf(blobs, sealer, logger), serverRuns: postgres.serverRuns, close }

@@ -20,7 +20,7 @@ export async function caughtUp({ pool, log, reads, serverRuns }: Opened, group: 
   const live = await liveVersion(pool)
   if (!serverRuns) {
     const version = live ?? (await firstVersion(pool))
-    await foldUpTo(log, await openFolder(pool, schemaName(version), group, reads), group, end, () => undefined)
+    await foldUpTo(log, [{ folder: await openFolder(pool, schemaName(version), group, reads), group, end }], () => undefined)
     return schemaName(version)
   }
   const deadline = performance.now() + PATIENCE_MS

@@ -8,7 +8,7 @@ import { comparePositions, position, positionLog, positionNumber } from '../port
 import type { Position } from '../ports/position.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
 import { isActivity } from './facts.ts'
-import type { FoldContext } from './projection.ts'
+import type { Reads } from './projection.ts'
 
 /** Where an entry stands: its event's position, and its place in the batch (0 where it is alone). */
 export type AuditCursor = { readonly position: Position; readonly index: number }
@@ -184,7 +184,7 @@ function entryOf(row: EntryRow, log: string): AuditEntry {
 /** Every pull up to `end` by what the log says, those of blobs among them: the read models have none of these. */
 export async function* pullsOfLog(
   log: EventLog,
-  openPrivate: FoldContext['openPrivate'],
+  openPrivate: Reads['openPrivate'],
   filter: AuditFilter,
   end: Position,
 ): AsyncGenerator<AuditEntry> {
@@ -197,7 +197,7 @@ export async function* pullsOfLog(
   }
 }
 
-async function pullsOfEvent(recorded: Recorded, data: FactOf<typeof PullsRecorded>['data'], openPrivate: FoldContext['openPrivate']): Promise<AuditEntry[]> {
+async function pullsOfEvent(recorded: Recorded, data: FactOf<typeof PullsRecorded>['data'], openPrivate: Reads['openPrivate']): Promise<AuditEntry[]> {
   const callers = await Promise.all(
     data.callers.map(async (caller) => ({ ...caller, opened: caller.private === undefined ? undefined : await openPrivate(caller.private) })),
   )

@@ -21,6 +21,7 @@ export const trail: Table = {
     ...callerColumns,
   },
   key: ['pos'],
+  once: true,
   indexes: ['(repository, pos)', '(action, pos)'],
 }
 
@@ -28,10 +29,10 @@ export const trail: Table = {
 export const audit: Projection = {
   name: 'audit',
   tables: [trail],
-  async fold(recorded, context): Promise<readonly Change[]> {
+  needs: (event) => (isActivity(event) || event.private === undefined ? {} : { sealed: [event.private] }),
+  fold(recorded, context): readonly Change[] {
     const { event } = recorded
     if (isActivity(event)) return []
-    const opened = event.private === undefined ? undefined : await context.openPrivate(event.private)
     const row = {
       pos: positionNumber(recorded.position),
       at: event.at,
@@ -39,7 +40,7 @@ export const audit: Projection = {
       tag: null,
       digest: null,
       parameters: '{}',
-      ...callerRow(event.actor.kind, event.actor.subject, opened, event.requestId),
+      ...callerRow(event.actor.kind, event.actor.subject, context.opened(event.private), event.requestId),
       ...described(stateFact(event), recorded),
     }
     return [put(trail, row)]

@@ -38,7 +38,7 @@ const tags: Table = {
     number: 'bigint',
   },
   key: ['repository', 'name', 'from_pos'],
-  indexes: ['unique (repository, name) where to_pos is null', '(repository, digest) where to_pos is null'],
+  lookups: ['unique (repository, name) where to_pos is null', '(repository, digest) where to_pos is null'],
 }
 
 const manifests: Table = {
@@ -72,15 +72,19 @@ const blobs: Table = {
 export const catalogue: Projection = {
   name: 'catalogue',
   tables: [heads, projects, repositories, tags, manifests, blobs],
-  async fold(recorded, context): Promise<readonly Change[]> {
+  needs(event) {
+    const fact = stateFact(event)
+    return fact.type === 'ManifestPushed' ? { manifest: fact.data } : {}
+  },
+  fold(recorded, context): readonly Change[] {
     const { stream, revision } = recorded
-    const changes = await changesOf(recorded, context)
+    const changes = changesOf(recorded, context)
     const decidedOn = repositoryOfStream(stream) !== undefined || stream === streams.projects
     return decidedOn ? [...changes, put(heads, { stream, revision })] : changes
   },
 }
 
-async function changesOf(recorded: Recorded, context: FoldContext): Promise<readonly Change[]> {
+function changesOf(recorded: Recorded, context: FoldContext): readonly Change[] {
   const fact = stateFact(recorded.event)
   const repository = repositoryOfStream(recorded.stream) ?? ''
   const at = context.asOf
@@ -105,7 +109,7 @@ async function changesOf(recorded: Recorded, context: FoldContext): Promise<read
     }
     case 'ManifestPushed': {
       const { digest, mediaType, size, subject } = fact.data
-      const manifest = await context.manifest(digest, mediaType)
+      const { manifest } = context
       const row = {
         repository,
         digest,

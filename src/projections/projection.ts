@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
-import type { Recorded } from '../ports/event.ts'
+import type { Event, Recorded } from '../ports/event.ts'
 import type { Sealed } from '../ports/key-store.ts'
 import type { Lane } from '../ports/streams.ts'
 
@@ -19,13 +19,17 @@ export type Table = {
   readonly key: readonly string[]
   /** Columns that a later put of the same key leaves as they were first written. */
   readonly keep?: readonly string[]
+  /** No two events put the same key. A rebuild needs no index then to find what was put before, and makes the key's after the load. */
+  readonly once?: true
   /** What stands behind `create index on <table>`, made after the first load. */
   readonly indexes?: readonly string[]
+  /** The same for indexes that the table's own sets find rows by: made before the load. */
+  readonly lookups?: readonly string[]
 }
 
 /**
  * What an event does to rows, in order. A put writes a whole row, a set changes columns of the rows whose columns equal `where`
- * (null matches null), an add counts. Puts and sets may be applied twice; adds are counted once, by the checkpoint that moves with them.
+ * (null matches null) and which name the key's first column, an add counts. Puts and sets may be applied twice; adds are counted once, by the checkpoint that moves with them.
  */
 export type Change =
   | { readonly kind: 'put'; readonly table: Table; readonly row: Row }
@@ -45,21 +49,36 @@ export const set = (table: Table, where: Row, columns: Row): Change => ({ kind: 
 /** What an actor's sealed part says; undefined where the person was forgotten. */
 export type PrivatePart = { readonly name?: string; readonly address?: string; readonly userAgent?: string }
 
+/** What a fold may read beside its event. */
+export type Reads = {
+  /** A manifest never changes. Undefined where its bytes are gone. */
+  readonly manifest: (digest: Digest, mediaType: string) => Promise<Manifest | undefined>
+  readonly openPrivate: (sealed: Sealed) => Promise<PrivatePart | undefined>
+}
+
+/** What a fold of one event will ask its context for. */
+export type Needs = { readonly manifest?: { readonly digest: Digest; readonly mediaType: string }; readonly sealed?: readonly Sealed[] }
+
 export type FoldContext = {
   /** How many events of the state lane there are up to this one: the number that repositories, artifacts and tags show. */
   readonly ordinal: number
   /** The order of time: the latest `at` of the state lane up to here. */
   readonly asOf: string
-  /** The one read that a projection may do: a manifest never changes. Undefined where its bytes are gone. */
-  manifest(digest: Digest, mediaType: string): Promise<Manifest | undefined>
-  openPrivate(sealed: Sealed): Promise<PrivatePart | undefined>
+  /** The manifest that the event needs, undefined where its bytes are gone. */
+  readonly manifest: Manifest | undefined
+  /** What a sealed part that the event needs says, undefined where there is none or the person was forgotten. */
+  readonly opened: (sealed: Sealed | undefined) => PrivatePart | undefined
 }
 
-/** A read model as a fold: which rows each event changes. Every type that its lanes may hold must be handled, if only by nothing. */
+/**
+ * A read model as a fold: which rows each event changes. Every type that its lanes may hold must be handled, if only by nothing.
+ * What it needs beside the event is read for many events at once, before they are folded.
+ */
 export type Projection = {
   readonly name: string
   readonly tables: readonly Table[]
-  fold(recorded: Recorded, context: FoldContext): readonly Change[] | Promise<readonly Change[]>
+  needs(event: Event): Needs
+  fold(recorded: Recorded, context: FoldContext): readonly Change[]
 }
 
 /** Projections that move together, by one checkpoint. */

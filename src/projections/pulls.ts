@@ -21,6 +21,7 @@ export const pullRows: Table = {
     status: 'integer',
   },
   key: ['pos', 'idx'],
+  once: true,
 }
 
 const counters: Table = {
@@ -33,44 +34,38 @@ const counters: Table = {
 export const pulls: Projection = {
   name: 'pulls',
   tables: [pullRows, counters],
-  async fold(recorded, context): Promise<readonly Change[]> {
+  needs(event) {
+    if (!isActivity(event) || event.type !== 'PullsRecorded') return {}
+    return { sealed: event.data.callers.flatMap((caller) => (caller.private === undefined ? [] : [caller.private])) }
+  },
+  fold(recorded, context): readonly Change[] {
     if (!isActivity(recorded.event) || recorded.event.type !== 'PullsRecorded') return []
     return changesOf(recorded, Date.parse(recorded.event.at), recorded.event.data, context)
   },
 }
 
-async function changesOf(recorded: Recorded, at: number, data: PullsData, context: FoldContext): Promise<Change[]> {
-  const callers = await Promise.all(
-    data.callers.map(async (caller) => ({ ...caller, opened: caller.private && (await context.openPrivate(caller.private)) })),
-  )
+function changesOf(recorded: Recorded, at: number, data: PullsData, context: FoldContext): Change[] {
+  const callers = data.callers.map((caller) => ({ ...caller, opened: context.opened(caller.private) }))
   const pos = positionNumber(recorded.position)
-  return data.pulls.flatMap((pull, idx): Change[] => {
+  const changes: Change[] = []
+  for (const [idx, pull] of data.pulls.entries()) {
     const [callerIndex, artifactIndex, milliseconds, request, reference = null, method = null, status = null] = pull
     const caller = callers[callerIndex]
     const artifact = data.artifacts[artifactIndex]
     if (caller === undefined || artifact === undefined) throw new Error(`pull ${recorded.event.id}.${idx} names no caller or artifact`)
+    const { repository, digest } = artifact
     const when = new Date(at + milliseconds).toISOString()
     const blob = artifact.blob === true
     const head = method === 'HEAD'
-    const row = put(pullRows, {
-      pos,
-      idx,
-      at: when,
-      repository: artifact.repository,
-      digest: artifact.digest,
-      reference,
-      ...callerRow(caller.kind, caller.subject, caller.opened, request),
-      head,
-      status: status ?? 200,
-    })
-    const counted: Change = {
-      kind: 'add',
-      table: counters,
-      key: { repository: artifact.repository, digest: artifact.digest, blob },
-      count: { pulls: 1 },
-      latest: { last_pulled: when },
+    if (!blob) {
+      const who = callerRow(caller.kind, caller.subject, caller.opened, request)
+      changes.push(put(pullRows, { pos, idx, at: when, repository, digest, reference, ...who, head, status: status ?? 200 }))
     }
-    const counts = !head && (status === null || status === 200 || (blob && status === 206))
-    return [...(blob ? [] : [row]), ...(counts ? [counted] : [])]
-  })
+    if (!head && (status === null || status === 200 || (blob && status === 206))) {
+      changes.push({ kind: 'add', table: counters, key: { repository, digest, blob }, count: ONE, latest: { last_pulled: when } })
+    }
+  }
+  return changes
 }
+
+const ONE = { pulls: 1 }

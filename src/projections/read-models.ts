@@ -34,26 +34,43 @@ export async function liveVersion(client: Pool | ClientBase): Promise<number | u
   return rows[0]?.live
 }
 
-/** Makes the schema of a new version and returns its number; the first is live at once. */
+/** Makes the schema of a new version and returns its number; the first is live at once, and so has its indexes. */
 export async function createVersion(pool: Pool): Promise<number> {
-  const { rows } = await pool.query<{ newest: number }>(
-    `insert into varve.read_models as r (live, newest) values (1, 1) on conflict (singleton) do update set newest = r.newest + 1 returning newest`,
-  )
-  const version = rows[0]?.newest ?? 1
-  await pool.query(groups.map((group) => groupSql(schemaName(version), group)).join('\n'))
-  return version
+  const client = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await client.query('begin')
+    const { rows } = await client.query<{ newest: number; live: number }>(
+      `insert into varve.read_models as r (live, newest) values (1, 1) on conflict (singleton) do update set newest = r.newest + 1 returning newest, live`,
+    )
+    const [{ newest, live } = { newest: 1, live: 1 }] = rows
+    await client.query(groups.map((group) => groupSql(schemaName(newest), group)).join('\n'))
+    if (newest === live) await client.query(indexesSql(schemaName(newest)).join('\n'))
+    await client.query('commit')
+    return newest
+  } catch (error) {
+    broken = error instanceof Error ? error : new Error(String(error))
+    throw error
+  } finally {
+    client.release(broken)
+  }
 }
 
 /** Indexes are made after the load: a row then costs no index insertion of its own. */
 export async function createIndexes(pool: Pool, version: number): Promise<void> {
-  for (const table of groups.flatMap(tablesOf)) {
-    for (const [index, definition] of (table.indexes ?? []).entries()) {
-      const unique = definition.startsWith('unique ') ? 'unique ' : ''
-      await pool.query(
-        `create ${unique}index if not exists ${table.name}_${index + 1} on ${schemaName(version)}.${table.name} ${definition.replace(/^unique /, '')}`,
-      )
-    }
-  }
+  for (const statement of indexesSql(schemaName(version))) await pool.query(statement)
+}
+
+function indexesSql(schema: string): string[] {
+  return groups.flatMap(tablesOf).flatMap((table) => [
+    ...(table.once === true ? [indexSql(schema, table, 'key', `unique (${table.key.join(', ')})`)] : []),
+    ...(table.indexes ?? []).map((definition, index) => indexSql(schema, table, String(index + 1), definition)),
+  ])
+}
+
+function indexSql(schema: string, table: Table, name: string, definition: string): string {
+  const unique = definition.startsWith('unique ') ? 'unique ' : ''
+  return `create ${unique}index if not exists ${table.name}_${name} on ${schema}.${table.name} ${definition.replace(/^unique /, '')};`
 }
 
 /** Makes a version the live one, if the live one is still the one that the caller saw. */
@@ -85,5 +102,9 @@ function groupSql(schema: string, group: ProjectionGroup): string {
 
 function tableSql(schema: string, table: Table): string {
   const columns = Object.entries(table.columns).map(([name, type]) => `${name} ${type === 'text' ? 'text collate "C"' : typeof type === 'string' ? type : 'integer'}`)
-  return `create table ${schema}.${table.name} (${[...columns, `primary key (${table.key.join(', ')})`].join(', ')});`
+  const key = table.once === true ? [] : [`primary key (${table.key.join(', ')})`]
+  return [
+    `create table ${schema}.${table.name} (${[...columns, ...key].join(', ')});`,
+    ...(table.lookups ?? []).map((definition, index) => indexSql(schema, table, `lookup_${index + 1}`, definition)),
+  ].join('\n')
 }

@@ -7,7 +7,7 @@ import { dictionariesOf } from './projection.ts'
 import type { ProjectionGroup } from './projection.ts'
 import { createIndexes, createVersion, dropVersion, groups, liveVersion, prepareRegister, schemaName, switchTo, tablesOf, versions } from './read-models.ts'
 import { foldUpTo, openFolder, readCheckpoint } from './runner.ts'
-import type { Reads } from './runner.ts'
+import type { Load, Reads } from './runner.ts'
 
 export type Progress = (group: string, done: bigint, total: bigint) => void
 
@@ -17,6 +17,7 @@ export type Rebuilding = { readonly pool: Pool; readonly log: EventLog; readonly
 export type Difference = { readonly table: string; readonly live: readonly string[]; readonly rebuilt: readonly string[] }
 
 const MAX_SHOWN = 5
+const LINES_AT_ONCE = 500
 const REBUILD_LOCK = 7234019
 const MOVE_PATIENCE_MS = 30_000
 
@@ -46,10 +47,12 @@ async function endLocked(client: PoolClient): Promise<void> {
   }
 }
 
-async function fold({ pool, log, reads, onProgress }: Rebuilding, version: number, group: ProjectionGroup, end: Position): Promise<void> {
-  const folder = await openFolder(pool, schemaName(version), group, reads)
-  await foldUpTo(log, folder, group, end, (position) => {
-    onProgress(group.name, positionNumber(position), positionNumber(end))
+/** Loads a new version's groups, each up to its end. */
+async function load({ pool, log, reads, onProgress }: Rebuilding, version: number, ends: ReadonlyMap<ProjectionGroup, Position>): Promise<void> {
+  const loads: Load[] = []
+  for (const [group, end] of ends) loads.push({ folder: await openFolder(pool, schemaName(version), group, reads, true), group, end })
+  await foldUpTo(log, loads, (group, position) => {
+    onProgress(group.name, positionNumber(position), positionNumber(ends.get(group) ?? position))
   })
 }
 
@@ -61,13 +64,14 @@ export async function rebuild(rebuilding: Rebuilding, serverRuns: boolean): Prom
   const { pool, log } = rebuilding
   return alone(pool, async () => {
     const head = await log.head()
-    const before = await liveVersion(pool)
+    // The first version is live at once, so it is made for what is there already, and not loaded.
+    const before = (await liveVersion(pool)) ?? (await createVersion(pool))
     const version = await createVersion(pool)
-    if (head !== undefined) for (const group of groups) await fold(rebuilding, version, group, head)
+    if (head !== undefined) await load(rebuilding, version, new Map(groups.map((group) => [group, head])))
     await createIndexes(pool, version)
-    if (before !== undefined && !(await switchTo(pool, version, before))) throw new Error('another version went live meanwhile')
-    if (before !== undefined && serverRuns) await serverMoved(pool, before)
-    else if (before !== undefined) await dropVersion(pool, before)
+    if (!(await switchTo(pool, version, before))) throw new Error('another version went live meanwhile')
+    if (serverRuns) await serverMoved(pool, before)
+    else await dropVersion(pool, before)
     return version
   })
 }
@@ -88,50 +92,54 @@ export async function verify(rebuilding: Rebuilding): Promise<Difference[]> {
     const live = await liveVersion(pool)
     if (live === undefined) return []
     const version = await createVersion(pool)
+    const [snapshot, other] = [await pool.connect(), await pool.connect()]
     try {
+      // The live version moves on meanwhile; a snapshot keeps the positions that both are compared at.
+      await snapshot.query('begin transaction isolation level repeatable read read only')
+      const ends = new Map<ProjectionGroup, Position>()
+      for (const group of groups) {
+        const { position } = await readCheckpoint(snapshot, schemaName(live), group.name)
+        if (position !== undefined) ends.set(group, position)
+      }
+      await load(rebuilding, version, ends)
+      await other.query('begin read only')
       const differences: Difference[] = []
-      for (const group of groups) differences.push(...(await verifyGroup(rebuilding, live, version, group)))
+      for (const table of [...ends.keys()].flatMap((group) => [...dictionariesOf(group), ...tablesOf(group).map(({ name }) => name)])) {
+        const difference = await compare(linesOf(snapshot, `${schemaName(live)}.${table}`), linesOf(other, `${schemaName(version)}.${table}`))
+        if (difference.live.length + difference.rebuilt.length > 0) differences.push({ table, ...difference })
+      }
       return differences
     } finally {
+      snapshot.release(true)
+      other.release(true)
       await dropVersion(pool, version)
     }
   })
 }
 
-async function verifyGroup(rebuilding: Rebuilding, live: number, version: number, group: ProjectionGroup): Promise<Difference[]> {
-  const { pool } = rebuilding
-  const snapshot = await pool.connect()
-  try {
-    // The live version moves on meanwhile; a snapshot keeps the one position that both are compared at.
-    await snapshot.query('begin transaction isolation level repeatable read read only')
-    const { position } = await readCheckpoint(snapshot, schemaName(live), group.name)
-    if (position === undefined) return []
-    await fold(rebuilding, version, group, position)
-    const names = [...dictionariesOf(group), ...tablesOf(group).map((table) => table.name)]
-    const differences: Difference[] = []
-    for (const table of names) {
-      const [here, there] = [rowsOf(snapshot, `${schemaName(live)}.${table}`), rowsOf(pool, `${schemaName(version)}.${table}`)]
-      const difference = compareSorted(await here, await there)
-      if (difference.live.length + difference.rebuilt.length > 0) differences.push({ table, ...difference })
-    }
-    return differences
-  } finally {
-    snapshot.release(true)
+/** A table's rows as text, in the order of their bytes, a few in memory at a time. The client has a transaction open. */
+async function* linesOf(client: PoolClient, table: string): AsyncGenerator<string> {
+  await client.query(`declare lines no scroll cursor for select t::text as line from ${table} t order by t::text collate "C"`)
+  for (;;) {
+    const { rows } = await client.query<{ line: string }>(`fetch ${LINES_AT_ONCE} from lines`)
+    for (const { line } of rows) yield line
+    if (rows.length < LINES_AT_ONCE) break
   }
+  await client.query('close lines')
 }
 
-type Queryable = Pick<Pool, 'query'>
-
-async function rowsOf(client: Queryable, table: string): Promise<string[]> {
-  const { rows } = await client.query<{ line: string }>(`select t::text as line from ${table} t order by t::text collate "C"`)
-  return rows.map((row) => row.line)
-}
-
-function compareSorted(live: readonly string[], rebuilt: readonly string[]): Omit<Difference, 'table'> {
-  const [inLive, inRebuilt] = [new Set(live), new Set(rebuilt)]
-  return {
-    live: live.filter((line) => !inRebuilt.has(line)).slice(0, MAX_SHOWN),
-    rebuilt: rebuilt.filter((line) => !inLive.has(line)).slice(0, MAX_SHOWN),
+async function compare(live: AsyncIterator<string>, rebuilt: AsyncIterator<string>): Promise<Omit<Difference, 'table'>> {
+  const [onlyLive, onlyRebuilt]: [string[], string[]] = [[], []]
+  let [here, there] = [await live.next(), await rebuilt.next()]
+  while (here.done !== true || there.done !== true) {
+    const order = here.done === true ? 1 : there.done === true ? -1 : compareBytes(here.value, there.value)
+    if (order < 0 && onlyLive.length < MAX_SHOWN) onlyLive.push(String(here.value))
+    if (order > 0 && onlyRebuilt.length < MAX_SHOWN) onlyRebuilt.push(String(there.value))
+    if (order <= 0) here = await live.next()
+    if (order >= 0) there = await rebuilt.next()
   }
+  return { live: onlyLive, rebuilt: onlyRebuilt }
 }
 
+/** Texts in UTF-16 have another order where a character takes two units. */
+const compareBytes = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)))

@@ -6,9 +6,11 @@ import type { Recorded } from '../ports/event.ts'
 import { comparePositions, parsePosition } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { laneOf } from '../ports/streams.ts'
+import { createReader } from './needs.ts'
 import { createBatch, createDictionaries } from './writer.ts'
+import type { Batch } from './writer.ts'
 import type { Pace } from './pace.ts'
-import type { FoldContext, ProjectionGroup } from './projection.ts'
+import type { ProjectionGroup, Reads } from './projection.ts'
 
 /** How far a group has come. `ordinal` and `asOf` are those of the state lane up to there. */
 export type Checkpoint = { readonly position: Position | undefined; readonly ordinal: number; readonly asOf: string }
@@ -21,12 +23,14 @@ export type Folder = Awaited<ReturnType<typeof openFolder>>
 
 export const START: Checkpoint = { position: undefined, ordinal: 0, asOf: '' }
 
-export type Reads = Pick<FoldContext, 'manifest' | 'openPrivate'>
+export type { Reads }
 
 export type Committed = { readonly events: readonly Recorded[]; readonly position: Position }
 
-/** A batch is committed at a marker; one page of the log is at most this many events, so a batch is not much more. */
-const MAX_BATCH = 2_000
+/** What so many events need is read together. */
+const AT_ONCE = 64
+/** What a batch without a marker gathers, in changes: few, and each statement pays for itself; many, and they fill the memory. */
+const MAX_CHANGES = 20_000
 /** How often a checkpoint moves when only events of other lanes have passed. */
 const IDLE_CHECKPOINT_MS = 10_000
 
@@ -40,15 +44,22 @@ export async function readCheckpoint(client: Pool | ClientBase, schema: string, 
   return { position: row.position === null ? undefined : parsePosition(row.position), ordinal: Number(row.ordinal), asOf: row.as_of }
 }
 
+/** What was folded and is not written yet, and what the next event goes on from. */
+type Open = { readonly batch: Batch; readonly ordinal: number; readonly asOf: string }
+
+const openAt = ({ ordinal, asOf }: Pick<Open, 'ordinal' | 'asOf'>): Open => ({ batch: createBatch(), ordinal, asOf })
+
 /**
  * Folds events into rows of one schema. Rows and checkpoint move in one transaction, the checkpoint by compare-and-set, so a
- * second writer of the same schema stops instead of counting twice.
+ * second writer of the same schema stops instead of counting twice. `load`: the schema is new, not live and without its indexes.
  */
-export async function openFolder(pool: Pool, schema: string, group: ProjectionGroup, reads: Reads) {
+export async function openFolder(pool: Pool, schema: string, group: ProjectionGroup, reads: Reads, load = false) {
   const dictionaries = createDictionaries()
+  const reader = createReader(reads, group.projections)
   let checkpoint = await readCheckpoint(pool, schema, group.name)
   /** Where the last commit was to lead: one without an answer may have been done. */
   let attempted = checkpoint
+  let open = openAt(checkpoint)
 
   async function moveCheckpoint(client: ClientBase, next: Checkpoint): Promise<void> {
     const { rowCount } = await client.query(
@@ -57,6 +68,47 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
       [group.name, next.position, next.ordinal, next.asOf, checkpoint.position],
     )
     if (rowCount !== 1) throw new CheckpointError(`the checkpoint of ${group.name} in ${schema} is not where it was left`)
+  }
+
+  async function fold(events: readonly Recorded[]): Promise<void> {
+    const { batch } = open
+    let { ordinal, asOf } = open
+    for (let from = 0; from < events.length; from += AT_ONCE) {
+      const some = events.slice(from, from + AT_ONCE)
+      const { manifestFor, opened } = await reader.readFor(some)
+      for (const recorded of some) {
+        if (laneOf(recorded.stream) === 'state') {
+          ordinal += 1
+          if (recorded.event.at > asOf) asOf = recorded.event.at
+        }
+        const context = { ordinal, asOf, manifest: manifestFor(recorded), opened }
+        for (const projection of group.projections) for (const change of projection.fold(recorded, context)) batch.add(change)
+      }
+    }
+    open = { batch, ordinal, asOf }
+  }
+
+  async function write(position: Position): Promise<void> {
+    const { batch, ordinal, asOf } = open
+    open = openAt(open)
+    const next = { position, ordinal, asOf }
+    attempted = next
+    const client = await pool.connect()
+    let broken: Error | undefined
+    try {
+      await client.query(group.synced && !load ? 'begin' : 'begin; set local synchronous_commit = off')
+      await batch.write(client, schema, dictionaries, load)
+      await moveCheckpoint(client, next)
+      await client.query('commit')
+      checkpoint = next
+    } catch (error) {
+      dictionaries.forget()
+      broken = error instanceof Error ? error : new Error(String(error))
+      throw error
+    } finally {
+      // A client whose transaction failed is not handed to anybody else.
+      client.release(broken)
+    }
   }
 
   return {
@@ -70,39 +122,20 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
       const ahead = stored.position !== undefined && (checkpoint.position === undefined || comparePositions(stored.position, checkpoint.position) > 0)
       if (ahead && stored.position !== attempted.position) throw new Error(`another process moves the checkpoint of ${group.name} in ${schema}`)
       checkpoint = stored
+      open = openAt(stored)
       // Numbers that were given in commits which the crash took away are to be given anew.
       dictionaries.forget()
     },
+    /** Folds the group's next events, in order, after those that were folded before. */
+    fold,
+    /** How many changes were folded and are not written. */
+    gathered: () => open.batch.size(),
+    /** Commits what was folded, and the position that it reaches to. What comes after may be folded meanwhile, but not written. */
+    write,
     /** Commits the events and the position that they reach to. */
     async commit(events: readonly Recorded[], position: Position): Promise<void> {
-      const batch = createBatch()
-      let { ordinal, asOf } = checkpoint
-      for (const recorded of events) {
-        if (laneOf(recorded.stream) === 'state') {
-          ordinal += 1
-          if (recorded.event.at > asOf) asOf = recorded.event.at
-        }
-        const context = { ...reads, ordinal, asOf }
-        for (const projection of group.projections) for (const change of await projection.fold(recorded, context)) batch.add(change)
-      }
-      const next = { position, ordinal, asOf }
-      attempted = next
-      const client = await pool.connect()
-      let broken: Error | undefined
-      try {
-        await client.query(group.synced ? 'begin' : 'begin; set local synchronous_commit = off')
-        await batch.write(client, schema, dictionaries)
-        await moveCheckpoint(client, next)
-        await client.query('commit')
-        checkpoint = next
-      } catch (error) {
-        dictionaries.forget()
-        broken = error instanceof Error ? error : new Error(String(error))
-        throw error
-      } finally {
-        // A client whose transaction failed is not handed to anybody else.
-        client.release(broken)
-      }
+      await fold(events)
+      await write(position)
     },
   }
 }
@@ -179,27 +212,51 @@ async function followOnce(
   }
 }
 
-/** Folds up to a position and stops there: for rebuilds, and for commands that run without a server. */
-export async function foldUpTo(
-  log: EventLog,
-  folder: Folder,
-  group: ProjectionGroup,
-  end: Position,
-  onProgress: (position: Position) => void,
-): Promise<void> {
-  const { position } = folder.checkpoint()
+/** A group that is folded up to a position, and stops there. */
+export type Load = { readonly folder: Folder; readonly group: ProjectionGroup; readonly end: Position }
+
+/**
+ * Folds groups that stand at one position, each up to its own end: for rebuilds, and for commands that run without a server. The log
+ * is read once for all of them, and the next events are folded while the last ones are written.
+ */
+export async function foldUpTo(log: EventLog, loads: readonly Load[], onProgress: (group: ProjectionGroup, position: Position) => void): Promise<void> {
+  const lanes = [...new Set(loads.flatMap(({ group }) => group.lanes))]
+  const from = loads[0]?.folder.checkpoint().position
+  const last = loads.map(({ end }) => end).sort(comparePositions).at(-1)
+  const writing = new Map<Folder, Promise<void>>()
   let events: Recorded[] = []
-  for await (const recorded of log.readAll(group.lanes, position === undefined ? 'start' : { after: position })) {
-    if (comparePositions(recorded.position, end) > 0) break
-    events.push(recorded)
-    if (events.length < MAX_BATCH) continue
-    await folder.commit(events, recorded.position)
-    onProgress(recorded.position)
-    events = []
+
+  async function write({ folder, group }: Load, position: Position): Promise<void> {
+    await writing.get(folder)
+    const written = folder.write(position)
+    // It is waited for before the next one, or at the end.
+    written.catch(() => undefined)
+    writing.set(folder, written)
+    onProgress(group, position)
   }
-  const reached = folder.checkpoint().position
-  if (events.length > 0 || reached === undefined || comparePositions(end, reached) > 0) await folder.commit(events, end)
-  onProgress(end)
+
+  async function fold(): Promise<void> {
+    const batch = events
+    events = []
+    const reached = batch.at(-1)?.position
+    for (const load of loads) {
+      const { folder, group, end } = load
+      await folder.fold(batch.filter((each) => group.lanes.includes(laneOf(each.stream)) && comparePositions(each.position, end) <= 0))
+      if (reached !== undefined && comparePositions(reached, end) < 0 && folder.gathered() > MAX_CHANGES) await write(load, reached)
+    }
+  }
+
+  for await (const recorded of log.readAll(lanes, from === undefined ? 'start' : { after: from })) {
+    if (last === undefined || comparePositions(recorded.position, last) > 0) break
+    events.push(recorded)
+    if (events.length >= 4 * AT_ONCE) await fold()
+  }
+  await fold()
+  for (const load of loads) {
+    const reached = load.folder.checkpoint().position
+    if (load.folder.gathered() > 0 || reached === undefined || comparePositions(load.end, reached) > 0) await write(load, load.end)
+  }
+  await Promise.all(writing.values())
 }
 
 /** Whether an error is of the connection to Postgres or of its state, and so passes. */

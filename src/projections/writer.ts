@@ -1,89 +1,159 @@
 import type { ClientBase } from 'pg'
 import type { Change, Row, Table, Value } from './projection.ts'
 
-type Put = { readonly table: Table; readonly rows: Map<string, Record<string, Value>> }
-type SetGroup = { readonly table: Table; readonly shape: string; readonly sets: { where: Row; columns: Row }[]; readonly wheres: Set<string> }
-type Sum = { readonly key: Row; count: Record<string, number>; latest: Record<string, string> }
+type ChangeOf<K extends Change['kind']> = Extract<Change, { readonly kind: K }>
+type Mutable = Record<string, Value>
+type Puts = { readonly table: Table; readonly rows: Map<string, Mutable>; readonly lookups: Map<string, Lookup> }
+type Lookup = { readonly columns: readonly string[]; readonly rows: Map<string, Mutable[]> }
+type SetGroup = { readonly shape: string; readonly sets: Map<string, ChangeOf<'set'>> }
+type Sets = { readonly table: Table; readonly groups: SetGroup[]; readonly lastOf: Map<string, number> }
+type Sum = { readonly key: Row; readonly count: Record<string, number>; readonly latest: Record<string, string> }
+type Sums = { readonly table: Table; readonly sums: Map<string, Sum> }
+
+export type Batch = ReturnType<typeof createBatch>
 
 /**
  * Gathers the changes of many events and writes them in few statements, with the same rows as one by one, in order.
  *
  * A put stays in memory until the end, and a set changes the puts that it matches there; towards the database, which holds only
- * what was before, it is a statement. So all sets can run first and all puts after, each table's as one statement. Neighbouring
- * sets of one shape run together as long as no two have the same `where`: then no two of them can match the same row.
+ * what was before, it is a statement. So all sets can run first and all puts after, each table's as one statement.
+ *
+ * Sets of one table run in groups, a statement each. Sets of one shape that fix different values cannot match the same row, nor can
+ * those that name different values of the key's first column: so a set goes into the first group of its shape that does not stand
+ * before a set that it could meet.
  */
 export function createBatch() {
-  const puts = new Map<string, Put>()
-  const sets: SetGroup[] = []
-  const sums = new Map<string, { table: Table; sums: Map<string, Sum> }>()
+  const puts = new Map<Table, Puts>()
+  const sets = new Map<Table, Sets>()
+  const sums = new Map<Table, Sums>()
   /** The texts of numbered columns in the order of the changes, whatever statements they end up in: numbers follow it. */
   const texts = new Map<string, Set<string>>()
-
-  function keyOf(table: Table, row: Row): string {
-    return JSON.stringify(table.key.map((column) => String(row[column])))
-  }
+  let size = 0
 
   function collectTexts(table: Table, row: Row): void {
-    for (const [column, type] of Object.entries(table.columns)) {
+    for (const [column, dictionary] of numberedOf(table)) {
       const text = row[column]
-      if (typeof type === 'string' || typeof text !== 'string') continue
-      const collected = texts.get(type.numbered) ?? new Set()
-      texts.set(type.numbered, collected.add(text))
+      if (typeof text !== 'string') continue
+      const collected = texts.get(dictionary)
+      if (collected === undefined) texts.set(dictionary, new Set([text]))
+      else collected.add(text)
     }
   }
 
-  function add(change: Change): void {
-    switch (change.kind) {
-      case 'put': {
-        const { table, row } = change
-        collectTexts(table, row)
-        const target = puts.get(table.name) ?? { table, rows: new Map<string, Record<string, Value>>() }
-        puts.set(table.name, target)
-        const key = keyOf(table, row)
-        const earlier = target.rows.get(key)
-        const kept = Object.fromEntries((table.keep ?? []).flatMap((column) => (earlier?.[column] === undefined ? [] : [[column, earlier[column]]])))
-        target.rows.set(key, { ...row, ...kept })
-        return
-      }
-      case 'set': {
-        const { table, where, columns } = change
-        const conditions = Object.entries(where)
-        for (const row of puts.get(table.name)?.rows.values() ?? []) {
-          if (conditions.every(([column, value]) => row[column] === value)) Object.assign(row, columns)
-        }
-        const shape = JSON.stringify([Object.entries(where).map(([column, value]) => [column, value === null]), Object.keys(columns)])
-        const values = JSON.stringify(Object.values(where).map(String))
-        const last = sets.at(-1)
-        if (last?.table === table && last.shape === shape && !last.wheres.has(values)) {
-          last.sets.push({ where, columns })
-          last.wheres.add(values)
-        } else sets.push({ table, shape, sets: [{ where, columns }], wheres: new Set([values]) })
-        return
-      }
-      case 'add': {
-        const { table, key, count, latest } = change
-        collectTexts(table, key)
-        const target = sums.get(table.name) ?? { table, sums: new Map<string, Sum>() }
-        sums.set(table.name, target)
-        const sum = target.sums.get(keyOf(table, key)) ?? { key, count: {}, latest: {} }
-        target.sums.set(keyOf(table, key), sum)
-        for (const [column, by] of Object.entries(count)) sum.count[column] = (sum.count[column] ?? 0) + by
-        for (const [column, value] of Object.entries(latest)) if (value > (sum.latest[column] ?? '')) sum.latest[column] = value
-        return
-      }
+  function addPut({ table, row }: ChangeOf<'put'>): void {
+    collectTexts(table, row)
+    const { rows, lookups } = upsert(puts, table, () => ({ table, rows: new Map<string, Mutable>(), lookups: new Map<string, Lookup>() }))
+    const key = keyOf(table.key, row)
+    const earlier = rows.get(key)
+    const fresh: Mutable = { ...row }
+    for (const column of table.keep ?? []) if (earlier?.[column] !== undefined) fresh[column] = earlier[column]
+    rows.set(key, fresh)
+    for (const lookup of lookups.values()) addTo(lookup, fresh)
+  }
+
+  /** The rows in memory whose `columns` are those of `where`. A lookup is made when it is first asked for, and kept up by the puts after. */
+  function lookUp({ table, rows, lookups }: Puts, columns: readonly string[], where: Row): Mutable[] {
+    const lookup = upsert(lookups, columns.join(), () => {
+      const made: Lookup = { columns, rows: new Map() }
+      for (const row of rows.values()) addTo(made, row)
+      return made
+    })
+    // One that a later put has replaced still stands in the lookup.
+    return (lookup.rows.get(keyOf(columns, where)) ?? []).filter((row) => rows.get(keyOf(table.key, row)) === row)
+  }
+
+  function addSet(change: ChangeOf<'set'>): void {
+    const { table, where, columns } = change
+    const fixed = Object.keys(where).filter((column) => !(column in columns))
+    const inMemory = puts.get(table)
+    if (inMemory !== undefined) {
+      for (const row of lookUp(inMemory, fixed, where)) if (Object.entries(where).every(([column, value]) => row[column] === value)) Object.assign(row, columns)
+      // A lookup by a column that changes would no longer hold.
+      for (const [name, lookup] of inMemory.lookups) if (lookup.columns.some((column) => column in columns)) inMemory.lookups.delete(name)
     }
+    const { groups, lastOf } = upsert(sets, table, () => ({ table, groups: [] as SetGroup[], lastOf: new Map<string, number>() }))
+    const [first = ''] = table.key
+    if (where[first] === undefined) throw new Error(`a set of ${table.name} names no ${first}`)
+    const scope = String(where[first])
+    const shape = shapeOf(change)
+    const values = keyOf(fixed, where)
+    for (let at = lastOf.get(scope) ?? 0; ; at += 1) {
+      const group = groups[at] ?? { shape, sets: new Map<string, ChangeOf<'set'>>() }
+      groups[at] = group
+      if (group.shape !== shape) continue
+      const earlier = group.sets.get(values)
+      if (earlier !== undefined && !leavesNothingFor(earlier, change)) continue
+      if (earlier === undefined) group.sets.set(values, change)
+      lastOf.set(scope, at)
+      return
+    }
+  }
+
+  function addSum({ table, key, count, latest }: ChangeOf<'add'>): void {
+    collectTexts(table, key)
+    const target = upsert(sums, table, () => ({ table, sums: new Map<string, Sum>() }))
+    const sum = upsert(target.sums, keyOf(table.key, key), (): Sum => ({ key, count: {}, latest: {} }))
+    for (const [column, by] of Object.entries(count)) sum.count[column] = (sum.count[column] ?? 0) + by
+    for (const [column, value] of Object.entries(latest)) if (value > (sum.latest[column] ?? '')) sum.latest[column] = value
   }
 
   return {
-    add,
-    /** Writes everything in the client's open transaction. */
-    async write(client: ClientBase, schema: string, dictionaries: Dictionaries): Promise<void> {
+    add(change: Change): void {
+      size += 1
+      if (change.kind === 'put') addPut(change)
+      else if (change.kind === 'set') addSet(change)
+      else addSum(change)
+    },
+    /** How many changes it holds, about what it takes of memory. */
+    size: () => size,
+    /** Writes everything in the client's open transaction. `load`: into a version that nobody has written to before, and whose indexes are still to be made. */
+    async write(client: ClientBase, schema: string, dictionaries: Dictionaries, load: boolean): Promise<void> {
       const numbers = await dictionaries.numbersOf(client, schema, texts)
-      for (const group of sets) await writeSets(client, schema, group)
-      for (const { table, rows } of puts.values()) await writePuts(client, schema, table, [...rows.values()], numbers)
+      for (const { table, groups } of sets.values()) for (const group of groups) await writeSets(client, schema, table, [...group.sets.values()])
+      for (const { table, rows } of puts.values()) await writePuts(client, schema, table, [...rows.values()], numbers, load)
       for (const { table, sums: all } of sums.values()) await writeSums(client, schema, table, [...all.values()], numbers)
     },
   }
+}
+
+/** Texts hold no U+0000, so no two keys read the same. */
+function keyOf(columns: readonly string[], row: Row): string {
+  let key = ''
+  for (const column of columns) key += `\0${String(row[column])}`
+  return key
+}
+
+const shapeOf = ({ where, columns }: ChangeOf<'set'>): string =>
+  JSON.stringify([Object.entries(where).map(([column, value]) => [column, value === null]), Object.keys(columns)])
+
+/** Whether a set finds nothing to do after an earlier one of its shape and fixed values, with none between that could match the same rows. */
+function leavesNothingFor(earlier: ChangeOf<'set'>, later: ChangeOf<'set'>): boolean {
+  const wheres = Object.entries(later.where)
+  if (!wheres.every(([column, value]) => earlier.where[column] === value)) return false
+  return wheres.some(([column, value]) => column in earlier.columns && earlier.columns[column] !== value) || Object.entries(later.columns).every(([column, value]) => earlier.columns[column] === value)
+}
+
+function upsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const found = map.get(key)
+  if (found !== undefined) return found
+  const made = make()
+  map.set(key, made)
+  return made
+}
+
+function addTo({ columns, rows }: Lookup, row: Mutable): void {
+  upsert(rows, keyOf(columns, row), (): Mutable[] => []).push(row)
+}
+
+const numberedColumns = new WeakMap<Table, readonly (readonly [column: string, dictionary: string])[]>()
+
+/** The numbered columns of a table and their dictionaries. */
+function numberedOf(table: Table): readonly (readonly [column: string, dictionary: string])[] {
+  const known = numberedColumns.get(table)
+  if (known !== undefined) return known
+  const found = Object.entries(table.columns).flatMap(([column, type]) => (typeof type === 'string' ? [] : [[column, type.numbered] as const]))
+  numberedColumns.set(table, found)
+  return found
 }
 
 const typeOf = (table: Table, column: string): string => {
@@ -92,10 +162,9 @@ const typeOf = (table: Table, column: string): string => {
   return typeof type === 'string' ? type : 'integer'
 }
 
-const arrays = (table: Table, columns: readonly string[], first = 1): string =>
-  columns.map((column, index) => `$${index + first}::${typeOf(table, column)}[]`).join(', ')
+const arrays = (table: Table, columns: readonly string[]): string => columns.map((column, index) => `$${index + 1}::${typeOf(table, column)}[]`).join(', ')
 
-async function writeSets(client: ClientBase, schema: string, { table, sets }: SetGroup): Promise<void> {
+async function writeSets(client: ClientBase, schema: string, table: Table, sets: readonly ChangeOf<'set'>[]): Promise<void> {
   const [example] = sets
   if (example === undefined) return
   const matched = Object.entries(example.where).flatMap(([column, value]) => (value === null ? [] : [column]))
@@ -106,28 +175,29 @@ async function writeSets(client: ClientBase, schema: string, { table, sets }: Se
     `update ${schema}.${table.name} t set ${changed.map((column) => `${column} = u.s_${column}`).join(', ')}
      from unnest(${arrays(table, [...matched, ...changed])}) as u (${[...matched.map((c) => `w_${c}`), ...changed.map((c) => `s_${c}`)].join(', ')})
      where ${conditions.join(' and ')}`,
-    [...matched.map((column) => sets.map((each) => each.where[column])), ...changed.map((column) => sets.map((each) => each.columns[column]))],
+    [...matched.map((column) => arrayOf(sets, (each) => each.where[column])), ...changed.map((column) => arrayOf(sets, (each) => each.columns[column]))],
   )
 }
 
 /** A column's values, texts of numbered columns as their numbers. */
-function valuesOf(table: Table, column: string, rows: readonly Row[], numbers: Numbers): Value[] {
+function columnOf(table: Table, column: string, rows: readonly Row[], numbers: Numbers): string {
   const type = table.columns[column]
   const dictionary = typeof type === 'object' ? numbers.get(type.numbered) : undefined
-  return rows.map((row) => {
-    const value = row[column] ?? null
-    return dictionary !== undefined && typeof value === 'string' ? (dictionary.get(value) ?? null) : value
+  if (dictionary === undefined) return arrayOf(rows, (row) => row[column])
+  return arrayOf(rows, (row) => {
+    const value = row[column]
+    return typeof value === 'string' ? dictionary.get(value) : value
   })
 }
 
-async function writePuts(client: ClientBase, schema: string, table: Table, rows: readonly Row[], numbers: Numbers): Promise<void> {
+async function writePuts(client: ClientBase, schema: string, table: Table, rows: readonly Row[], numbers: Numbers, load: boolean): Promise<void> {
   const columns = Object.keys(table.columns)
   const changeable = columns.filter((column) => !table.key.includes(column) && !(table.keep ?? []).includes(column))
   const onConflict = changeable.length === 0 ? 'nothing' : `update set ${changeable.map((column) => `${column} = excluded.${column}`).join(', ')}`
   await client.query(
     `insert into ${schema}.${table.name} (${columns.join(', ')}) select * from unnest(${arrays(table, columns)})
-     on conflict (${table.key.join(', ')}) do ${onConflict}`,
-    columns.map((column) => valuesOf(table, column, rows, numbers)),
+     ${load && table.once === true ? '' : `on conflict (${table.key.join(', ')}) do ${onConflict}`}`,
+    columns.map((column) => columnOf(table, column, rows, numbers)),
   )
 }
 
@@ -143,11 +213,21 @@ async function writeSums(client: ClientBase, schema: string, table: Table, sums:
        ...latest.map((column) => `${column} = greatest(t.${column}, excluded.${column})`),
      ].join(', ')}`,
     [
-      ...table.key.map((column) => valuesOf(table, column, keys, numbers)),
-      ...counts.map((column) => sums.map((sum) => sum.count[column] ?? 0)),
-      ...latest.map((column) => sums.map((sum) => sum.latest[column] ?? null)),
+      ...table.key.map((column) => columnOf(table, column, keys, numbers)),
+      ...counts.map((column) => arrayOf(sums, (sum) => sum.count[column] ?? 0)),
+      ...latest.map((column) => arrayOf(sums, (sum) => sum.latest[column])),
     ],
   )
+}
+
+/** An array in Postgres's own spelling: made of thousands of values by `pg`, it took longer than the statement. */
+function arrayOf<T>(from: readonly T[], valueOf: (each: T) => Value | undefined): string {
+  let text = ''
+  for (const each of from) {
+    const value = valueOf(each) ?? null
+    text += value === null ? ',NULL' : typeof value === 'string' ? `,"${value.replace(/["\\]/g, '\\$&')}"` : `,${String(value)}`
+  }
+  return `{${text.slice(1)}}`
 }
 
 type Numbers = ReadonlyMap<string, ReadonlyMap<string, number>>
@@ -164,12 +244,13 @@ export function createDictionaries() {
   const remembered = new Map<string, Map<string, number>>()
 
   async function numberAll(client: ClientBase, schema: string, dictionary: string, texts: ReadonlySet<string>): Promise<Map<string, number>> {
-    const memory = remembered.get(dictionary) ?? new Map<string, number>()
+    const memory = upsert(remembered, dictionary, () => new Map<string, number>())
     if (memory.size > MAX_REMEMBERED) memory.clear()
-    remembered.set(dictionary, memory)
     const unknown = [...texts].filter((text) => !memory.has(text))
     if (unknown.length === 0) return memory
-    const found = await client.query<{ n: number; value: string }>(`select n, value from ${schema}.${dictionary} where value = any($1)`, [unknown])
+    const found = await client.query<{ n: number; value: string }>(`select n, value from ${schema}.${dictionary} where value = any($1)`, [
+      arrayOf(unknown, (text) => text),
+    ])
     for (const { n, value } of found.rows) memory.set(value, n)
     const fresh = unknown.filter((text) => !memory.has(text))
     if (fresh.length === 0) return memory
@@ -177,7 +258,7 @@ export function createDictionaries() {
       `insert into ${schema}.${dictionary} (n, value)
        select coalesce((select max(n) from ${schema}.${dictionary}), 0) + ordinal, value from unnest($1::text[]) with ordinality as u (value, ordinal)
        returning n, value`,
-      [fresh],
+      [arrayOf(fresh, (text) => text)],
     )
     for (const { n, value } of made.rows) memory.set(value, n)
     return memory
