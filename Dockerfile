@@ -21,7 +21,8 @@ COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 # A new volume takes owner and mode over from here.
 RUN mkdir -m 0700 /data && chown nobody:nogroup /data
-ENV NODE_ENV=production VARVE_DATA=/data VARVE_LISTEN=0.0.0.0:5000
+# Each push waits in a thread for the disk: see scripts/run.js.
+ENV NODE_ENV=production UV_THREADPOOL_SIZE=16 VARVE_DATA=/data VARVE_LISTEN=0.0.0.0:5000
 USER nobody
 VOLUME /data
 EXPOSE 5000

@@ -135,7 +135,9 @@ async function serve(config: Config): Promise<void> {
   const { log, blobs, sealer, pool } = opened
   const boot = randomUUID()
   const password = await bootstrap(log, sealer, boot, config.adminPassword)
-  const queryPool = createPool({ ...opened.connection, max: 12, application_name: 'varve requests', query_timeout: PATIENCE_MS })
+  // What requests write through it are sessions of uploads, which a crash may take.
+  const options = '-c synchronous_commit=off'
+  const queryPool = createPool({ ...opened.connection, max: 12, application_name: 'varve requests', query_timeout: PATIENCE_MS, options })
   const readModels = await startReadModels({ pool, queryPool, log, reads: opened.reads, logger })
   const head = await log.head()
   // What was answered 201 before a crash must be there before anybody asks for it.

@@ -21,6 +21,8 @@ export type CommandContext = {
  */
 export type Aggregate<State extends { readonly revision: number }, Command, F extends Fact> = {
   readonly stream: string
+  /** The stream's name is the command's own, so it is most likely empty: it is read only where an append finds that it is not. */
+  readonly own?: true
   load(command: Command): Promise<State>
   evolve(state: State, event: Event<F>, command: Command): State
   decide(state: State, command: Command): readonly F[] | Refusal
@@ -79,7 +81,8 @@ export function createHandler(log: EventLog) {
     let state = await aggregate.load(command)
     let position: Position | undefined
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      for await (const recorded of log.readStream(aggregate.stream, state.revision)) {
+      const read = aggregate.own === true && tries === 0 ? [] : log.readStream(aggregate.stream, state.revision)
+      for await (const recorded of read) {
         state = aggregate.evolve(state, recorded.event as Event<F>, command)
         position = recorded.position
       }

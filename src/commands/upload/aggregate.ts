@@ -9,6 +9,7 @@ type UploadState = { readonly revision: number }
 export function uploadAggregate(id: string): Aggregate<UploadState, UploadFact, UploadFact> {
   return {
     stream: streams.upload(id),
+    own: true,
     load: () => Promise.resolve({ revision: -1 }),
     evolve: (state: UploadState, _event: Event<UploadFact>) => ({ revision: state.revision + 1 }),
     decide: (state, ended) => (state.revision === -1 ? [ended] : []),

@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { Hash } from 'node:crypto'
 import { constants, link, mkdir, open, opendir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -8,15 +7,12 @@ import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import { parseUploadId } from '../../ports/blob-store.ts'
 import type { AppendResult, BlobStat, BlobStore, CommitResult, UploadId } from '../../ports/blob-store.ts'
 import { FANOUT, hasCode, makeFanout, syncFolder, writeSynced } from '../durable.ts'
+import { createUploadWriter, isFull } from './upload-writer.ts'
+import type { RunningHash } from './upload-writer.ts'
 
-/** What one write gathers, and what one read brings: with one read ahead, a stalled client holds two of these. */
-const WRITE_BYTES = 256 * 1024
+/** What one read brings: with one read ahead, a stalled client holds two of these. */
 const READ_BYTES = 128 * 1024
-const SPACE_CHECK_BYTES = 64 * 1024 * 1024
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512']
-
-/** Node's hashes have no saved form, so it lives as long as the process, and is trusted only while `hashed` is the file's size. */
-type RunningHash = { readonly algorithm: DigestAlgorithm; readonly hash: Hash; hashed: number }
 
 /** Who writes to an upload: at most one at a time. */
 type Writer = { readonly cancelled: AbortController; readonly ended: Promise<void> }
@@ -76,54 +72,28 @@ export async function openFileBlobStore(options: {
     if (offset !== undefined && offset !== size) return { status: 'wrong-offset', sizeBytes: size }
     if (!(await hasSpace())) return { status: 'no-space' }
 
-    const running = hashes.get(id)
-    const buffer = Buffer.allocUnsafeSlow(WRITE_BYTES)
-    let filled = 0
-    let sizeBytes = size
-    let unchecked = 0
-
-    /** Writes what was gathered; false where there is no room for it. */
-    async function flush(): Promise<boolean> {
-      const piece = buffer.subarray(0, filled)
-      filled = 0
-      if (piece.length === 0) return true
-      unchecked += piece.length
-      if (unchecked >= SPACE_CHECK_BYTES) {
-        if (!(await hasSpace())) return false
-        unchecked = 0
-      }
-      if (!(await writeAll(file, piece, sizeBytes))) return false
-      if (running?.hashed === sizeBytes) {
-        running.hash.update(piece)
-        running.hashed += piece.length
-      }
-      sizeBytes += piece.length
-      return true
-    }
-
+    const writer = createUploadWriter(file, size, hashes.get(id), hasSpace)
     let stored = true
     try {
-      for await (const chunk of untilAborted(source, signal)) {
-        for (let start = 0; start < chunk.length; ) {
-          const part = chunk.subarray(start, start + WRITE_BYTES - filled)
-          buffer.set(part, filled)
-          filled += part.length
-          start += part.length
-          if (filled === WRITE_BYTES && !(await flush())) return { status: 'no-space' }
-        }
-      }
+      for await (const chunk of untilAborted(source, signal)) if (!(await writer.add(chunk))) return { status: 'no-space' }
     } finally {
       // Also where the source failed: the bytes that came before are kept.
-      stored = await flush()
+      try {
+        stored = await writer.end()
+      } catch (error) {
+        // Bytes that could not be synced may be lost, and a later sync would not tell.
+        await removeUpload(id)
+        throw error
+      }
     }
-    return stored ? { status: 'appended', sizeBytes } : { status: 'no-space' }
+    return stored ? { status: 'appended', sizeBytes: writer.sizeBytes() } : { status: 'no-space' }
   }
 
   async function commitClaimed(id: UploadId, digest: Digest, signal: AbortSignal | undefined): Promise<CommitResult> {
     const file = await openFile(uploadPath(id), constants.O_RDWR)
     if (file === undefined) return { status: 'unknown-upload' }
     try {
-      await file.sync()
+      await synced(file, id)
       const { size } = await file.stat()
       let running = hashes.get(id)
       if (running?.algorithm !== algorithmOf(digest) || running.hashed !== size) {
@@ -137,6 +107,16 @@ export async function openFileBlobStore(options: {
       return { status: 'committed', sizeBytes: size }
     } finally {
       await file.close()
+    }
+  }
+
+  async function synced(file: FileHandle, id: UploadId): Promise<void> {
+    try {
+      await file.sync()
+    } catch (error) {
+      // The bytes may be lost, and the next sync would not tell: nobody may commit them.
+      await removeUpload(id)
+      throw error
     }
   }
 
@@ -319,10 +299,6 @@ export function defaultReserve(fileSystemBytes: number): number {
   return Math.min(2 * 1024 ** 3, fileSystemBytes * 0.05)
 }
 
-function isFull(error: unknown): boolean {
-  return hasCode(error, 'ENOSPC', 'EDQUOT')
-}
-
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size
@@ -347,21 +323,6 @@ async function removed(path: string): Promise<boolean> {
     return true
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return false
-    throw error
-  }
-}
-
-/** Writes all of a piece at the end of a file of `sizeBytes`, or none of it: false where the disk is full. */
-async function writeAll(file: FileHandle, piece: Buffer, sizeBytes: number): Promise<boolean> {
-  try {
-    for (let start = 0; start < piece.length; ) {
-      const { bytesWritten } = await file.write(piece, start)
-      start += bytesWritten
-    }
-    return true
-  } catch (error) {
-    await file.truncate(sizeBytes)
-    if (isFull(error)) return false
     throw error
   }
 }

@@ -22,7 +22,7 @@ describeBlobStore('blobs in files', async () => {
 
 /** The one of `write`'s overloads that stores use, without `this`, since it is called with the handle at hand. */
 type Write = (this: unknown, bytes: Uint8Array, start?: number, length?: number) => Promise<{ bytesWritten: number; buffer: Uint8Array }>
-type WrittenHandle = Pick<FileHandle, 'read' | 'sync'> & { write: Write }
+type WrittenHandle = Pick<FileHandle, 'read' | 'sync' | 'datasync'> & { write: Write }
 
 describe('the files of blobs', () => {
   let folder: string
@@ -97,7 +97,7 @@ describe('the files of blobs', () => {
     expect(await store.commit(id, digestOf('sha256', Buffer.from('abcde')))).toMatchObject({ status: 'committed' })
   })
 
-  it('keep what was hashed when the disk fills up, and take the rest later', async () => {
+  it('keep what was written when the disk fills up, and take the rest later', async () => {
     const bytes = randomBytes(600 * 1024)
     const id = await begin(store)
     const real = handles.write
@@ -109,9 +109,27 @@ describe('the files of blobs', () => {
     expect(await store.append(id, 0, pieces(bytes))).toEqual({ status: 'no-space' })
     expect(await store.uploadSize(id)).toBe(256 * 1024)
     expect(await store.append(id, 256 * 1024, pieces(bytes.subarray(256 * 1024)))).toEqual({ status: 'appended', sizeBytes: bytes.length })
+    expect(await store.commit(id, digestOf('sha256', bytes))).toMatchObject({ status: 'committed' })
+  })
+
+  it('are hashed as they come: no byte is read again, however many requests brought them', async () => {
+    const bytes = randomBytes(900 * 1024)
+    const id = await begin(store)
     const read = jest.spyOn(handles, 'read')
+    await store.append(id, 0, pieces(bytes.subarray(0, 300_000)))
+    await store.append(id, 300_000, pieces(bytes.subarray(300_000)))
     expect(await store.commit(id, digestOf('sha256', bytes))).toMatchObject({ status: 'committed' })
     expect(read).not.toHaveBeenCalled()
+  })
+
+  it.each(['sync', 'datasync'] as const)('are given up where %s fails, since a later one would not tell of what was lost', async (call) => {
+    const bytes = randomBytes(40 * 1024 * 1024)
+    const id = await begin(store)
+    jest.spyOn(handles, call).mockRejectedValueOnce(Object.assign(new Error('input/output error'), { code: 'EIO' }))
+    const pushed = store.append(id, 0, pieces(bytes)).then(() => store.commit(id, digestOf('sha256', bytes)))
+    await expect(pushed).rejects.toThrow('input/output error')
+    expect(await store.uploadSize(id)).toBeUndefined()
+    expect(await store.stat(digestOf('sha256', bytes))).toBeUndefined()
   })
 
   it('are whole though a write takes only a part of what it is given', async () => {
