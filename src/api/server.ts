@@ -2,8 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { isIPv6 } from 'node:net'
-import type { Socket } from 'node:net'
+import { Socket, isIPv6 } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import type { Config } from '../config.ts'
@@ -112,6 +111,13 @@ const brokenAnswer = (status: string, head = false): string =>
 const wasHead = (error: object): boolean =>
   'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.subarray(0, 5).toString('latin1') === 'HEAD '
 
+/** Whether a request is one that is spoken here: its version, one Host (RFC 9112 §3.2), and no coding of its body but chunks (§6.1). */
+const isUnderstood = ({ rawHeaders, headers, httpVersion }: IncomingMessage): boolean => {
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length
+  const spoken = (httpVersion === '1.1' && hosts === 1) || (httpVersion === '1.0' && hosts <= 1)
+  return spoken && (headers['transfer-encoding'] ?? 'chunked').toLowerCase() === 'chunked'
+}
+
 const refusal = (error: object): string => {
   switch (errorCode(error)) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
@@ -203,7 +209,7 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
       // Its headers may have promised to keep the connection, before anybody knew of the stop.
       if (stopping) setImmediate(() => { server.closeIdleConnections() })
     })
-    if (request.httpVersion === '1.1' && request.headers.host === undefined) {
+    if (!isUnderstood(request)) {
       request.socket.end(brokenAnswer('400 Bad Request', request.method === 'HEAD'))
       return
     }
@@ -241,6 +247,11 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
   server.on('checkExpectation', answer)
   const sweeper = cutIdleBodies(responses, bodyIdleTimeoutMs)
 
+  // This is no proxy; without a listener the connection would end without a word.
+  server.on('connect', (_request, socket: Duplex) => socket.end(brokenAnswer('400 Bad Request')))
+  // A client that has said all and closes its own side still gets its answer: by default Node ends the connection under it.
+  Object.assign(server, { httpAllowHalfOpen: true })
+
   const sockets = new Set<Socket>()
   const track = (socket: Socket): void => {
     sockets.add(socket)
@@ -260,8 +271,9 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
       underWay.once('finish', () => socket.end())
       return
     }
-    // A second status line in the middle of an answer would pass for its body.
-    if (underWay?.headersSent === true || !socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
+    // A second status line in the middle of an answer would pass for its body; what was written of it still leaves.
+    if (underWay?.headersSent === true && socket instanceof Socket) socket.destroySoon()
+    else if (!socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
     else socket.end(brokenAnswer(refusal(error), wasHead(error)))
   })
 

@@ -96,6 +96,12 @@ describe('the HTTP server', () => {
     ['what is no HTTP', 'HELLO\r\n\r\n', '400 Bad Request'],
     ['no Host', 'GET / HTTP/1.1\r\n\r\n', '400 Bad Request'],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', '400 Bad Request'],
+    ['two Hosts', 'GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n', '400 Bad Request'],
+    ['another version', 'GET / HTTP/2.0\r\nHost: x\r\n\r\n', '400 Bad Request'],
+    ['no version', 'GET /\r\nHost: x\r\n\r\n', '400 Bad Request'],
+    ['a coding that is none', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n', '400 Bad Request'],
+    ['a coding that is not undone here', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', '400 Bad Request'],
+    ['to be a proxy', 'CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n', '400 Bad Request'],
     ['headers above 80 KiB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(83_000)}\r\n\r\n`, '431 Request Header Fields Too Large'],
   ])('refuses %s and closes', async (_, sent, status) => {
     const at = await start((_request, response) => response.end('never'))
@@ -119,8 +125,24 @@ describe('the HTTP server', () => {
       response.writeHead(200, { 'Content-Length': 100 })
       response.write('half')
     })
-    const seen = await raw(at, 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n').catch((error: unknown) => String(error))
+    const seen = await raw(at, 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n')
     expect(seen).not.toContain('400')
+    // What was written before is not lost.
+    expect(seen).toMatch(/^HTTP\/1\.1 200 OK[^]*half$/)
+  })
+
+  test('a client that has said all and closes its side gets its answer', async () => {
+    const at = await start((incoming, response) => {
+      void text(incoming).then(async (body) => {
+        await delay(50)
+        response.end(`heard ${body}`)
+      })
+    })
+    for (const sent of ['POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n']) {
+      const socket = connect({ host: '127.0.0.1', port: portOf(at), allowHalfOpen: true })
+      socket.end(sent)
+      expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK[^]*heard abc/)
+    }
   })
 
   test('ends a client that does not finish its headers, but not one whose body takes long', async () => {

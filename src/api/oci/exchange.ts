@@ -93,8 +93,9 @@ export async function send(request: IncomingMessage, response: ServerResponse, r
     return
   }
   if (unread) {
-    response.flushHeaders()
-    if (body !== undefined && !bodiless) response.write(body)
+    // In one write: the connection may be cut at once, when what follows is no body.
+    if (body === undefined || bodiless) response.flushHeaders()
+    else response.write(body)
     await discard(request)
     response.end()
   } else response.end(bodiless ? undefined : body)
