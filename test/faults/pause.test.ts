@@ -3,6 +3,7 @@ import { expect, it } from '@jest/globals'
 import { postgresProcesses } from '../support/postgres-processes.ts'
 import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
+import { openRaw } from '../support/wire.ts'
 
 /** Freezes Postgres as a machine that swaps or a network that hangs would: connections stay open, and nothing answers. */
 async function frozen<T>(dataFolder: string, ms: number, meanwhile: () => Promise<T>): Promise<T> {
@@ -59,3 +60,19 @@ it('waits for a log that is away, serves nothing unrecorded, and says 503 after 
   expect((await call('GET', '/v2/pause/app/manifests/3')).status).toBe(200)
   expect((await server.varve('rebuild', '--verify')).code).toBe(0)
 }, 120_000)
+
+it('a client that leaves while its request waits is not taken for a log that is away', async () => {
+  const server = await startVarve()
+  const { call } = registryClient(server)
+  const location = (await call('POST', '/v2/pause/app/blobs/uploads/')).headers.get('location') ?? ''
+  await frozen(server.dataFolder, 1_000, async () => {
+    const raw = openRaw(server)
+    // Its body has come whole, and is read only once Postgres has told of the upload.
+    raw.send(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nAuthorization: ${server.authorization}\r\nContent-Length: 3\r\n\r\nabc`)
+    await sleep(300)
+    raw.socket.resetAndDestroy()
+  })
+  await sleep(500)
+  expect((await call('GET', location)).status).toBe(204)
+  expect(server.output()).not.toMatch(/"level":"(warn|error)"/)
+}, 60_000)

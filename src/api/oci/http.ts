@@ -14,7 +14,7 @@ export function createOciHandler(answer: OciAnswerer, logger: Pick<ServerLog, 'e
         askForBody(request, response)
         return request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
       },
-      failed: () => request.destroyed && !request.complete,
+      failed: (error: unknown) => request.destroyed && (!request.complete || error === request.errored),
     }
     try {
       await send(request, response, await answer(request, body, requestId), requestId)

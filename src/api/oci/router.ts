@@ -117,8 +117,8 @@ function storable(text: string): string {
 export type Body = {
   /** Asks for it, where the client waits to be asked. Left open where it is not read to its end: the answer goes the same way. */
   read(): AsyncIterable<Buffer>
-  /** Whether it ended before its length. */
-  failed(): boolean
+  /** Whether an error comes of its client having left: before its end, or before anybody read it. */
+  failed(error: unknown): boolean
 }
 
 /** Answers a request to /v2 by its head; never rejects. */
@@ -135,7 +135,7 @@ export function createOciAnswerer(options: {
   const callerOf = createCallers(sealer)
 
   function failureReply(error: unknown, body: Body, requestId: string): Reply {
-    if (body.failed()) return refused(refusal('BLOB_UPLOAD_INVALID', 'the request ended before its body'))
+    if (body.failed(error)) return refused(refusal('BLOB_UPLOAD_INVALID', 'the request ended before its body'))
     if (isUnavailable(error)) {
       registry.logger.warn({ requestId, err: error }, 'a request found the log or Postgres away')
       return refused(refusal('UNAVAILABLE'))
