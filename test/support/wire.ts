@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { ociErrors } from '../../src/oci/errors.ts'
+import { isErrorDocument, parsed } from './documents.ts'
 import type { VarveServer } from './server.ts'
 
 export type Answer = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly body: Buffer }
@@ -82,19 +83,10 @@ export function problemWith(method: string, { status, headers, body }: Answer): 
   return known.status === status || MORE_STATUSES[code]?.includes(status) === true ? undefined : `${code} with status ${status}`
 }
 
-/** The code of an error document, if that is what it is: one error or more, each with a code and a message. */
+/** The code of an error document, if that is what it is. */
 export function codeIn(body: Buffer): string | undefined {
-  try {
-    const document: unknown = JSON.parse(body.toString())
-    if (typeof document !== 'object' || document === null || Object.keys(document).join() !== 'errors') return undefined
-    const errors: unknown = 'errors' in document ? document.errors : undefined
-    const first: unknown = Array.isArray(errors) ? errors[0] : undefined
-    if (typeof first !== 'object' || first === null || !('code' in first) || !('message' in first)) return undefined
-    if (typeof first.code !== 'string' || typeof first.message !== 'string') return undefined
-    return Object.keys(first).every((key) => ['code', 'message', 'detail'].includes(key)) ? first.code : undefined
-  } catch {
-    return undefined
-  }
+  const document = parsed(body)
+  return isErrorDocument(document) ? document.errors[0].code : undefined
 }
 
 /** A connection of one's own, to send what no client would. */
