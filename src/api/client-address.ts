@@ -31,7 +31,8 @@ const forwardedHops = (header: string): (string | undefined)[] => {
   const hops: (string | undefined)[] = []
   let hop: string | undefined
   let position = 0
-  const pair = /[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;=]*)))?[ \t]*(;|,|$)/y
+  // All spaces go before a pair, never some before and some behind it: to try each way to share out 70,000 of them takes 10 s.
+  const pair = /[ \t]*(?![ \t])(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;=]*)))?[ \t]*(;|,|$)/y
   for (;;) {
     pair.lastIndex = position
     const found = pair.exec(header)

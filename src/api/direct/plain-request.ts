@@ -7,8 +7,11 @@ export type PlainRequest = { readonly method: 'GET' | 'HEAD'; readonly url: stri
 const MAX_HEAD_BYTES = 8 * 1024
 
 const REQUEST_LINE = /^(GET|HEAD) (\/v2\/[!-~]*) HTTP\/1\.1\r\n/
-/** A field line (RFC 9112 §5): a name, and a value without control characters. */
-const FIELD = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([!-~\u0080-\u00ff](?:[ \t!-~\u0080-\u00ff]*[!-~\u0080-\u00ff])?)?[ \t]*\r\n/y
+/**
+ * A field line (RFC 9112 §5): a name, and a value without control characters. All spaces go before a value that is not there, never some
+ * before and some behind it: to try each way to share out thousands of them takes 100 ms.
+ */
+const FIELD = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(?![ \t])([!-~\u0080-\u00ff](?:[ \t!-~\u0080-\u00ff]*[!-~\u0080-\u00ff])?)?[ \t]*\r\n/y
 
 /**
  * Reads bytes that are one whole plain request to /v2: GET or HEAD in HTTP/1.1, one Host, no body, no header of the connection's own

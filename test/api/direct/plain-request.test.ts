@@ -67,4 +67,12 @@ describe('a plain request', () => {
   ])('is not %s', (_, text) => {
     expect(parse(text)).toBeUndefined()
   })
+
+  test('a run of spaces takes no longer than other bytes', () => {
+    const text = get(`X:${' '.repeat(8_000)}\u0001`)
+    const began = performance.now()
+    for (let times = 0; times < 100; times += 1) expect(parse(text)).toBeUndefined()
+    // Some ms; it was 10 s.
+    expect(performance.now() - began).toBeLessThan(5_000)
+  })
 })
