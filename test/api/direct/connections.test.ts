@@ -96,9 +96,9 @@ describe('a connection', () => {
   })
 
   test('whose client has ended its side gets its answer', async () => {
-    expect(await exchangeRaw(server, request('GET', pathOf('large')), { half: true })).toHaveLength(
-      (await exchangeRaw(server, request('HEAD', pathOf('large')), { half: true })).length + LARGE.length,
-    )
+    // Its head may have been written before the end came, or after; a diff of the bytes would be of no use.
+    const { body } = partsOf(await exchangeRaw(server, request('GET', pathOf('large')), { half: true }))
+    expect(body === LARGE.toString('latin1')).toBe(true)
   })
 
   test('whose client reads nothing is answered no further than buffers reach', async () => {
