@@ -34,6 +34,16 @@ export type AppendResult =
  * Bytes by their digest. It knows nothing of repositories: who may read a blob is decided before it is asked.
  * Every method that can wait takes a signal; an aborted one rejects with the signal's reason and leaves what was written so far.
  */
+/** A blob of at most this size may be read whole: its readers share the bytes, and one write answers each. */
+export const MAX_WHOLE_BYTES = 1024 * 1024
+
+export type BlobReader = {
+  readonly sizeBytes: number
+  /** The bytes from `first` to `last`, both included. Rejects where the blob has fewer. */
+  read(first: number, last: number): Promise<Buffer>
+  close(): Promise<void>
+}
+
 export interface BlobStore {
   /** Opens an upload whose bytes will be hashed with `algorithm` as they come. */
   openUpload(algorithm: DigestAlgorithm): Promise<UploadId | 'no-space'>
@@ -56,6 +66,8 @@ export interface BlobStore {
   stat(digest: Digest): Promise<BlobStat | undefined>
   /** The bytes of a range (undefined: all), or undefined where the blob is absent. The consumer that stops early closes the source. */
   open(digest: Digest, range?: ByteRange): Promise<AsyncIterable<Buffer> | undefined>
+  /** A blob to be read by position, or undefined where it is absent. Close it. */
+  reader(digest: Digest): Promise<BlobReader | undefined>
   /** A small blob whole, or undefined where it is absent. */
   read(digest: Digest): Promise<Buffer | undefined>
   /** Every blob there is, in no order. */

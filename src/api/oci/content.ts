@@ -4,6 +4,7 @@ import type { Refusal } from '../../oci/errors.ts'
 import type { Reference } from '../../oci/names.ts'
 import { mayPull } from '../../commands/rights.ts'
 import type { Pull } from '../../commands/activity/record.ts'
+import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
 import type { ByteRange } from '../../ports/blob-store.ts'
 import { repositoryKey } from '../../ports/streams.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
@@ -12,9 +13,6 @@ import type { RepositoryName } from '../../oci/names.ts'
 import type { Registry } from '../registry.ts'
 import type { Reply, RepositoryExchange } from './exchange.ts'
 import { matchesEtag, mayRange, parseRange } from './ranges.ts'
-
-/** Blobs up to this size are answered from memory in one write. */
-export const MAX_WHOLE_BYTES = 8 * 1024 * 1024
 
 /** The key of a repository whose project is there. */
 export async function keyOf(registry: Registry, name: RepositoryName): Promise<RepositoryKey | undefined> {

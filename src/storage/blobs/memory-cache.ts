@@ -1,35 +1,43 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
+import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
 import type { BlobStore } from '../../ports/blob-store.ts'
+import { createBlocks } from './blocks.ts'
+
+/** A blob that is not kept whole. */
+type Large = { readonly sizeBytes: number }
 
 /** What an entry costs beside its bytes, about; an empty blob's entry has a size too. */
 const ENTRY_BYTES = 512
 
 /**
- * A BlobStore that keeps small blobs that were read in memory, bounded by bytes. All who ask for the same blob at once share one
+ * A BlobStore that keeps what was read in memory, bounded by bytes: small blobs whole, in half of it, and blocks of the others in the
+ * other half, so that a large layer pushes no manifest out. All who ask for the same blob at once share one
  * read, and all get the same buffer: nobody writes into it. Bytes of a digest never change, so an entry goes only for room, or
  * when the blob is set aside or healed. A miss is never remembered.
  */
 export function cachingBlobStore(
   store: BlobStore,
-  { maxBytes, maxBlobBytes = 8 * 1024 * 1024 }: { readonly maxBytes: number; readonly maxBlobBytes?: number },
+  { maxBytes, maxBlobBytes = MAX_WHOLE_BYTES }: { readonly maxBytes: number; readonly maxBlobBytes?: number },
 ): BlobStore {
-  const held = new LRUCache<Digest, Buffer>({ maxSize: Math.max(1, maxBytes), sizeCalculation: (bytes) => ENTRY_BYTES + bytes.length })
-  const loading = new Map<Digest, Promise<Buffer | 'large' | undefined>>()
+  const held = new LRUCache<Digest, Buffer>({ maxSize: Math.max(1, maxBytes / 2), sizeCalculation: (bytes) => ENTRY_BYTES + bytes.length })
+  const loading = new Map<Digest, Promise<Buffer | Large | undefined>>()
+  const blocks = createBlocks(maxBytes / 2)
 
   function drop(digest: Digest): void {
     held.delete(digest)
     // Who waits for it may have it, but a read that began before is not kept after.
     loading.delete(digest)
+    blocks.drop(digest)
   }
 
-  async function load(digest: Digest): Promise<Buffer | 'large' | undefined> {
+  async function load(digest: Digest): Promise<Buffer | Large | undefined> {
     const size = (await store.stat(digest))?.sizeBytes
     if (size === undefined) return undefined
-    return size > maxBlobBytes ? 'large' : store.read(digest)
+    return size > maxBlobBytes ? { sizeBytes: size } : store.read(digest)
   }
 
-  function find(digest: Digest): Buffer | Promise<Buffer | 'large' | undefined> {
+  function find(digest: Digest): Buffer | Promise<Buffer | Large | undefined> {
     const bytes = held.get(digest)
     if (bytes !== undefined) return bytes
     const shared = loading.get(digest)
@@ -55,19 +63,19 @@ export function cachingBlobStore(
 
     async read(digest) {
       const found = await find(digest)
-      return found === 'large' ? store.read(digest) : found
+      return found === undefined || Buffer.isBuffer(found) ? found : store.read(digest)
     },
 
     async open(digest, range) {
       const found = await find(digest)
       if (found === undefined) return undefined
-      if (found === 'large') return store.open(digest, range)
-      if (range === undefined) return one(found)
-      const { first, last } = range
-      if (!(first >= 0 && first <= last && last < found.length)) {
-        throw new RangeError(`bytes ${first}-${last} of ${digest}, which has ${found.length}`)
+      const sizeBytes = Buffer.isBuffer(found) ? found.length : found.sizeBytes
+      const { first, last } = range ?? { first: 0, last: sizeBytes - 1 }
+      if (range !== undefined && !(first >= 0 && first <= last && last < sizeBytes)) {
+        throw new RangeError(`bytes ${first}-${last} of ${digest}, which has ${sizeBytes}`)
       }
-      return one(found.subarray(first, last + 1))
+      if (Buffer.isBuffer(found)) return one(found.subarray(first, last + 1))
+      return blocks.read(digest, sizeBytes, first, last, () => store.reader(digest))
     },
 
     async commit(id, digest, signal) {

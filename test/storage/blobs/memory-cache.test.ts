@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,9 +40,23 @@ describe('blobs in memory', () => {
         await gate
         return bytes
       },
-      open(digest, range) {
+      async reader(digest) {
         reads.push('open')
-        return files.open(digest, range)
+        const reader = await files.reader(digest)
+        return (
+          reader && {
+            ...reader,
+            async read(first, last) {
+              reads.push(`${first}-${last}`)
+              await gate
+              return reader.read(first, last)
+            },
+            async close() {
+              reads.push('close')
+              await reader.close()
+            },
+          }
+        )
       },
     }
   })
@@ -64,17 +79,17 @@ describe('blobs in memory', () => {
     expect(reads).toEqual(['read'])
   })
 
-  it('are small: larger ones pass through', async () => {
+  it('are small: larger ones are read by position', async () => {
     const store = cachingBlobStore(inner, { maxBytes: 1_000_000, maxBlobBytes: 9 })
     const digest = await add(files, small)
     expect(await content(store, digest)).toEqual(small)
     expect(await content(store, digest, { first: 2, last: 3 })).toEqual(Buffer.from('23'))
     expect(await store.read(digest)).toEqual(small)
-    expect(reads).toEqual(['open', 'open', 'read'])
+    expect(reads).toEqual(['open', '0-9', 'close', 'read'])
   })
 
   it('take no more room than they are given, those asked for last', async () => {
-    const store = cachingBlobStore(inner, { maxBytes: 5_000 })
+    const store = cachingBlobStore(inner, { maxBytes: 10_000 })
     const [a, b, c] = [await add(files, Buffer.alloc(1000, 'a')), await add(files, Buffer.alloc(2000, 'b')), await add(files, Buffer.alloc(2000, 'c'))]
     for (const digest of [a, b, c, c, a]) await store.read(digest)
     expect(reads).toHaveLength(4)
@@ -137,5 +152,57 @@ describe('blobs in memory', () => {
     if (verb === 'commit') await add(store, small)
     else await store.put(digest, small)
     expect(await store.read(digest)).toEqual(small)
+  })
+
+  const BLOCK = 256 * 1024
+  const large = randomBytes(5 * BLOCK + 1000)
+
+  it('that are large are read once by all who pull them at once, and no more while they fit', async () => {
+    const digest = await add(files, large)
+    const store = cachingBlobStore(inner, { maxBytes: 4 * large.length })
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    gate = promise
+    const pulling = Array.from({ length: 30 }, (_, index) => content(store, digest, { first: index * 100, last: large.length - 1 - index }))
+    while (!reads.includes('0-262143')) await new Promise(setImmediate)
+    resolve(undefined)
+    for (const [index, bytes] of (await Promise.all(pulling)).entries()) {
+      expect(bytes.equals(large.subarray(index * 100, large.length - index))).toBe(true)
+    }
+    expect((await content(store, digest)).equals(large)).toBe(true)
+    const blocks = Array.from({ length: 6 }, (_, index) => `${index * BLOCK}-${Math.min((index + 1) * BLOCK, large.length) - 1}`)
+    expect(reads.filter((each) => each.includes('-')).sort()).toEqual(blocks.sort())
+    expect(reads.filter((each) => each === 'close')).toHaveLength(reads.filter((each) => each === 'open').length)
+  })
+
+  it('that are large leave those that are small where they are', async () => {
+    const [manifest, layer] = [await add(files, small), await add(files, large)]
+    const store = cachingBlobStore(inner, { maxBytes: 4 * BLOCK })
+    await store.read(manifest)
+    for (let round = 0; round < 2; round += 1) expect((await content(store, layer)).equals(large)).toBe(true)
+    await store.read(manifest)
+    expect(reads.filter((each) => each === 'read')).toHaveLength(1)
+    // They do not fit, so they are read again.
+    expect(reads.filter((each) => each.includes('-'))).toHaveLength(12)
+  })
+
+  it('that are large go on to those who wait when the one who reads them leaves', async () => {
+    const digest = await add(files, large)
+    const store = cachingBlobStore(inner, { maxBytes: 4 * large.length })
+    const leaving = (await store.open(digest))?.[Symbol.asyncIterator]()
+    await leaving?.next()
+    const staying = content(store, digest)
+    await leaving?.return?.()
+    expect((await staying).equals(large)).toBe(true)
+  })
+
+  it.each(['quarantine', 'delete'] as const)('that are large go on %s', async (verb) => {
+    const digest = await add(files, large)
+    const store = cachingBlobStore(inner, { maxBytes: 4 * large.length })
+    await content(store, digest)
+    await store[verb](digest)
+    expect(await store.open(digest)).toBeUndefined()
+    const again = await add(store, large)
+    expect((await content(store, again)).equals(large)).toBe(true)
+    expect(reads.filter((each) => each.includes('-'))).toHaveLength(12)
   })
 })
