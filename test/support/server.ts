@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from '@jest/globals'
+import { afterAll } from './after-all.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** The Node that runs the tests is the one that `npm start` would take. */
@@ -147,7 +147,8 @@ async function finish(command: readonly string[], args: readonly string[], env: 
   return { stdout, stderr, code }
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback that is free at this moment. */
+export async function freePort(): Promise<number> {
   const probe = createServer()
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
   const address = probe.address()

@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
 # Brings what the suites with real clients need (Debian, as root): packages by apt-get, and Go programs, each built once
 # into a cache outside the clone. Run again, it finds everything in place and needs no network.
+# With the argument `bench` it brings what Varve is compared with (npm run bench) instead.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
 cache=${VARVE_TEST_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/varve-test-tools}
-packages=(docker.io containerd podman skopeo buildah runc crun conmon busybox-static strace debootstrap zstd openssl git ca-certificates)
+if [ "${1-}" = bench ]; then
+  here=$(cd "$here/../../bench/peers" && pwd)
+  packages=(nginx-light docker-registry wrk ca-certificates)
+  programs=(distribution)
+else
+  packages=(docker.io containerd podman skopeo buildah runc crun conmon busybox-static strace debootstrap zstd openssl git ca-certificates)
+  # cosign first: it takes longest, and apt-get works beside it.
+  programs=(cosign helm crane oras regctl conformance)
+fi
 
 say() { echo "Varve: $*"; }
 fail() { echo "Varve: $*" >&2; exit 1; }
-
-# cosign first: it takes longest, and apt-get works beside it.
-programs=(cosign helm crane oras regctl conformance)
 
 # One program a folder; its go.mod names the package (`tool`) and pins every module below it.
 package_of() { awk '$1 == "tool" { print $2 }' "$here/$1/go.mod"; }

@@ -1,0 +1,98 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { makeImage, putImage } from './images.ts'
+import { commit, machine, versions } from './machine.ts'
+import { PEERS, PEER_NAMES, isThere, startPeer } from './peers.ts'
+import { findProgram } from './programs.ts'
+import type { Registry } from './registry.ts'
+import { renderInto } from './report.ts'
+import { merge } from './results.ts'
+import type { Figures, RegistryName, Results, RowResult, Run } from './results.ts'
+import { BLOB_SIZES, blobRows } from './rows/blobs.ts'
+import { manifestRows } from './rows/manifests.ts'
+import type { Round, Row } from './row.ts'
+import { startOwn } from './varve.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    /** A pattern of row names. */
+    only: { type: 'string', default: '' },
+    /** Names with commas between, or `none`. */
+    peers: { type: 'string', default: PEER_NAMES.join() },
+    /** Where the report goes. */
+    out: { type: 'string', default: join(import.meta.dirname, '../docs') },
+  },
+})
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+
+/** A few more layers than are pulled, so that the manifest is as long as most are. */
+const LAYERS = [...BLOB_SIZES, 5_000, 50_000, 500_000, 2_000]
+
+const all: readonly Row[] = [...manifestRows, ...blobRows]
+const wanted = all.filter(({ name }) => new RegExp(options.only, 'i').test(name))
+const peers = PEER_NAMES.filter((name) => options.peers.split(',').includes(name))
+if (wanted.length === 0) throw new Error(`no row is called like ${options.only}`)
+if (findProgram('wrk') === undefined) throw new Error('wrk, which makes the load, is missing: apt-get install wrk')
+const missing = peers.filter((name) => !isThere(name))
+for (const name of missing) say(`${name} is missing, and left out. What brings it: ${PEERS[name].bring}`)
+
+const there = peers.filter((name) => !missing.includes(name))
+const run: Run = {
+  date: new Date().toISOString(),
+  commit: commit(),
+  rounds: Number(options.rounds),
+  seconds: Number(options.seconds),
+  machine: machine(),
+  versions: versions(there),
+}
+await report(await measureAll())
+
+async function measureAll(): Promise<RowResult[]> {
+  const registries: Registry[] = []
+  try {
+    registries.push(await startOwn())
+    for (const name of there) registries.push(await startPeer(name))
+    const round: Round = { seconds: run.seconds, image: makeImage(LAYERS) }
+    for (const registry of registries) await putImage(registry, round.image)
+    const measured = new Map<Row, Partial<Record<RegistryName, Figures[]>>>(wanted.map((row) => [row, {}]))
+    for (let number = 1; number <= run.rounds; number += 1) {
+      say(`round ${number} of ${run.rounds}`)
+      // Each round begins with another registry, so that none has the same neighbour's leavings every time.
+      const order = registries.map((_, index) => registries[(index + number) % registries.length]).filter((registry) => registry !== undefined)
+      for (const [row, figures] of measured) {
+        for (const registry of order.filter(({ name }) => row.registries.includes(name))) {
+          const taken = await row.measure(registry, round)
+          ;(figures[registry.name] ??= []).push(taken)
+          say(`  ${row.name}: ${registry.name} ${taken.value.toPrecision(4)} ${row.unit}`)
+        }
+      }
+    }
+    return [...measured].map(([{ group, name, unit }, figures]) => ({ group, name, unit, run: run.date, measured: figures }))
+  } finally {
+    for (const registry of registries) await registry.stop()
+  }
+}
+
+async function report(rows: readonly RowResult[]): Promise<void> {
+  await mkdir(options.out, { recursive: true })
+  const file = join(options.out, 'benchmarks.json')
+  const results = merge(await readResults(file), run, rows)
+  await writeFile(file, `${JSON.stringify(results, undefined, 1)}\n`)
+  await renderInto(options.out, results, all.map(({ name }) => name))
+  say(`written: ${join(options.out, 'benchmarks.md')}`)
+}
+
+async function readResults(file: string): Promise<Results> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Results
+  } catch {
+    // The first run.
+    return { runs: [], rows: [] }
+  }
+}

@@ -1,0 +1,116 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { lessIsBetter, median } from './results.ts'
+import type { Figures, RegistryName, Results, RowResult, Run } from './results.ts'
+
+const COLUMNS: readonly RegistryName[] = ['Varve', 'distribution', 'docker-registry', 'nginx']
+const [BEGIN, END] = ['<!-- measured: written by npm run bench -->', '<!-- end of what was measured -->']
+
+/** Writes the measured part of benchmarks.md, between its marks, with the rows in the order of `names`. */
+export async function renderInto(folder: string, results: Results, names: readonly string[]): Promise<void> {
+  const rows = results.rows.toSorted((a, b) => names.indexOf(a.name) - names.indexOf(b.name))
+  const file = join(folder, 'benchmarks.md')
+  const text = await readFile(file, 'utf8').catch(() => `${BEGIN}\n${END}\n`)
+  const [before, after] = [text.slice(0, text.indexOf(BEGIN)), text.slice(text.indexOf(END))]
+  await writeFile(file, `${before}${BEGIN}\n${measuredPart({ ...results, rows })}\n${after}`)
+}
+
+export function measuredPart({ runs, rows }: Results): string {
+  const groups = [...new Set(rows.map(({ group }) => group))]
+  const tables = groups.flatMap((group) => {
+    const members = rows.filter((row) => row.group === group)
+    return [`### ${group}`, rateTable(members), costTable(members)]
+  })
+  return [...runs.map((run) => describeRun(run, rows)), ...tables].join('\n\n')
+}
+
+function describeRun(run: Run, rows: readonly RowResult[]): string {
+  const facts = (of: Readonly<Record<string, string>>): string => Object.entries(of).map(([name, value]) => `${name} ${value}`).join('; ')
+  const mine = rows.filter((row) => row.run === run.date).length
+  return `Measured ${run.date.slice(0, 16).replace('T', ' ')} UTC at commit ${run.commit} (${mine} rows; ${run.rounds} rounds, loads of ${run.seconds} s). `
+    + `Machine: ${facts(run.machine)}. Versions: ${facts(run.versions)}.`
+}
+
+/** Medians, with the lowest and highest round, and what Varve's is to the others'. */
+function rateTable(rows: readonly RowResult[]): string {
+  const line = (row: RowResult): string[] => [
+    `${row.name} (${row.unit})`,
+    ...COLUMNS.map((name) => spread(row, name)),
+    ratio(row, 'distribution'),
+    ratio(row, 'nginx'),
+  ]
+  return table(['', ...COLUMNS, 'Varve : distribution', 'Varve : nginx'], rows.map(line))
+}
+
+/** What stands behind the rates: latencies, CPU time, memory, and Varve's trail. */
+function costTable(rows: readonly RowResult[]): string {
+  const lines = rows.flatMap((row) =>
+    COLUMNS.flatMap((name) => {
+      const rounds = row.measured[name] ?? []
+      if (rounds.length === 0) return []
+      return [[
+        row.name, name,
+        LATENCIES.map((which) => figure(rounds, ({ latency }) => latency?.[which])).join(' / '),
+        both(rounds, ({ cpuMicros }) => cpuMicros?.server, ({ cpuMicros }) => cpuMicros?.database),
+        both(rounds, ({ memoryMiB }) => memoryMiB?.server, ({ memoryMiB }) => memoryMiB?.database),
+        sum(rounds, ({ failed }) => failed),
+        name === 'Varve' ? `${figure(rounds, ({ lagEvents }) => lagEvents)} / ${figure(rounds, ({ drainSeconds }) => drainSeconds)}` : '',
+        name === 'Varve' ? `${sum(rounds, ({ answered }) => answered)} / ${sum(rounds, ({ recorded }) => recorded)}` : '',
+      ]]
+    }),
+  )
+  const head = ['', '', 'ms: p50 / p90 / p99 / p99.9', 'CPU µs', 'MiB', 'failed', 'behind / drained in s', 'answered / recorded']
+  return `<details><summary>Latency, CPU time a request, memory, and Varve's trail</summary>\n\n${table(head, lines)}\n\n</details>`
+}
+
+const LATENCIES = ['p50', 'p90', 'p99', 'p999'] as const
+
+type Of = (figures: Figures) => number | undefined
+
+const valuesOf = (rounds: readonly Figures[], of: Of): number[] => rounds.map(of).filter((value) => value !== undefined)
+
+/** The median of the rounds. */
+function figure(rounds: readonly Figures[], of: Of): string {
+  const values = valuesOf(rounds, of)
+  return values.length === 0 ? '–' : short(median(values))
+}
+
+function sum(rounds: readonly Figures[], of: Of): string {
+  const values = valuesOf(rounds, of)
+  return values.length === 0 ? '–' : grouped(values.reduce((total, value) => total + value, 0))
+}
+
+const both = (rounds: readonly Figures[], server: Of, database: Of): string =>
+  valuesOf(rounds, database).length === 0 ? figure(rounds, server) : `${figure(rounds, server)} + ${figure(rounds, database)}`
+
+export const medianOf = (row: RowResult, name: RegistryName): number | undefined => {
+  const rounds = row.measured[name] ?? []
+  return rounds.length === 0 ? undefined : median(rounds.map(({ value }) => value))
+}
+
+function spread(row: RowResult, name: RegistryName): string {
+  const middle = medianOf(row, name)
+  if (middle === undefined) return 'not run'
+  const values = (row.measured[name] ?? []).map(({ value }) => value)
+  return `${short(middle)} (${short(Math.min(...values))}–${short(Math.max(...values))})`
+}
+
+/** How many times as good Varve is. */
+function ratio(row: RowResult, name: RegistryName): string {
+  const [own, other] = [medianOf(row, 'Varve'), medianOf(row, name)]
+  if (own === undefined || other === undefined) return '–'
+  return `**${(lessIsBetter(row.unit) ? other / own : own / other).toFixed(2)}**`
+}
+
+/** Three digits, or all of a larger number. */
+function short(value: number): string {
+  if (value >= 100) return grouped(Math.round(value))
+  return value === 0 ? '0' : value.toPrecision(value >= 1 ? 3 : 2)
+}
+
+const grouped = (value: number): string => value.toLocaleString('en')
+
+function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [row(head), row(head.map((_, index) => (index === 0 ? '---' : '---:'))), ...lines.map(row)].join('\n')
+}

@@ -1,0 +1,32 @@
+import { hammer } from '../load.ts'
+import { measureLoad } from '../measure.ts'
+import type { OnRecord } from '../measure.ts'
+import { TAG, manifestPath } from '../images.ts'
+import { EVERYBODY } from '../row.ts'
+import type { Row } from '../row.ts'
+
+const CONNECTIONS = [1, 16, 128, 1_024]
+
+/** A HEAD by digest says nothing of who wants what, and is not recorded. */
+const KINDS: readonly { readonly by: 'tag' | 'digest'; readonly method: 'GET' | 'HEAD'; readonly onRecord: OnRecord }[] = [
+  { by: 'tag', method: 'GET', onRecord: 'counted' },
+  { by: 'digest', method: 'GET', onRecord: 'counted' },
+  { by: 'tag', method: 'HEAD', onRecord: 'noted' },
+  { by: 'digest', method: 'HEAD', onRecord: 'none' },
+]
+
+export const manifestRows: readonly Row[] = KINDS.flatMap(({ by, method, onRecord }) =>
+  CONNECTIONS.map((connections): Row => ({
+    group: 'Manifests',
+    name: `${method} manifest by ${by}, ${connections.toLocaleString('en')} ${connections === 1 ? 'connection' : 'connections'}`,
+    unit: 'requests/s',
+    registries: EVERYBODY,
+    measure: (registry, { seconds, image }) =>
+      measureLoad(registry, onRecord, async () => {
+        const { port, headers } = registry
+        const path = manifestPath(by === 'tag' ? TAG : image.manifest.digest)
+        const done = await hammer({ port, headers, method, path, connections, seconds })
+        return { ...done, value: done.answered / done.seconds }
+      }),
+  })),
+)

@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import pg from 'pg'
+import { connectToRunning } from '../src/storage/postgres/embedded.ts'
+import { postgresProcesses } from '../test/support/postgres-processes.ts'
+import { startVarve } from '../test/support/server.ts'
+import type { Registry, Trail } from './registry.ts'
+
+/** Starts Varve as a user does, with the Postgres that it brings, on a folder of its own. */
+export async function startOwn(env: Readonly<Record<string, string>> = {}): Promise<Registry & { readonly trail: Trail }> {
+  const server = await startVarve({ env })
+  const { dataFolder, authorization } = server
+  return {
+    name: 'Varve',
+    port: Number(server.host.split(':')[1]),
+    folder: dataFolder,
+    headers: { Authorization: authorization },
+    processes: () => ({ server: [server.pid], database: postgresProcesses(dataFolder) }),
+    blobFile: (digest) => join(dataFolder, 'blobs/sha256', digest.slice(7, 9), digest.slice(7)),
+    restart: () => server.restart(),
+    stop: () => server.stop(),
+    trail: {
+      head: () => ask(dataFolder, 'select greatest((select max(pos) from varve_log.state), (select max(pos) from varve_log.activity)) as n'),
+      async lag() {
+        const metrics = await (await fetch(`${server.url}/metrics`)).text()
+        return Number(/^varve_projection_lag_events\{projection="trail"\} (\d+)$/m.exec(metrics)?.[1] ?? NaN)
+      },
+      recordedAfter: (position) =>
+        ask(
+          dataFolder,
+          `select coalesce(sum(json_array_length(body::json #> '{data,pulls}')), 0) as n from varve_log.activity
+           where pos > ${position} and body::json ->> 'type' = 'PullsRecorded'`,
+        ),
+      async counted() {
+        const live = await ask(dataFolder, 'select live as n from varve.read_models')
+        return ask(dataFolder, `select coalesce(sum(pulls), 0) as n from rm_${live}.pull_counts`)
+      },
+    },
+  }
+}
+
+/** One number, asked of Postgres itself: what Varve's own code says of its pulls is what is to be checked. */
+async function ask(dataFolder: string, statement: string): Promise<number> {
+  const connection = await connectToRunning(dataFolder)
+  if (connection === undefined) throw new Error('Varve\'s Postgres does not run')
+  const client = new pg.Client(connection)
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ n: string | number | null }>(statement)
+    return Number(rows[0]?.n ?? 0)
+  } finally {
+    await client.end()
+  }
+}
