@@ -13,10 +13,6 @@ export function cpuMicros(pids: readonly number[]): number {
   return ticks * TICK_MICROS
 }
 
-/** The processes that a process started. */
-export const childrenOf = (pid: number): number[] =>
-  read(pid, `task/${pid}/children`).split(' ').filter((word) => word !== '').map(Number)
-
 /** The peak of resident memory starts anew from here. */
 export function resetPeak(pids: readonly number[]): void {
   for (const pid of pids) {

@@ -2,7 +2,8 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 
-const src = join(import.meta.dirname, '../src')
+const root = join(import.meta.dirname, '..')
+const src = join(root, 'src')
 
 type Import = { readonly from: string; readonly to: string; readonly typeOnly: boolean }
 
@@ -29,17 +30,20 @@ const RULES: Readonly<Record<string, Rule>> = {
 /** What breaks a rule today. None may be added; one that was mended goes from here. */
 const KNOWN: readonly string[] = ['api/server.ts -> config.ts (types)', 'logger.ts -> config.ts (types)']
 
-const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+const filesIn = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+const files = filesIn(src)
 const textOf = (file: string): string => readFileSync(join(src, file), 'utf8')
 
-function importsOf(file: string): Import[] {
-  const found = [...textOf(file).matchAll(/^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm), ...textOf(file).matchAll(/()\bimport\(\s*'([^']+)'/g)]
+/** Of a file of `folder`, by its name there. */
+function importsOf(folder: string, file: string): Import[] {
+  const text = readFileSync(join(folder, file), 'utf8')
+  const found = [...text.matchAll(/^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm), ...text.matchAll(/()\bimport\(\s*'([^']+)'/g)]
   return found.flatMap(([, type, path = '']) =>
     path.startsWith('.') ? [{ from: file, to: normalize(join(dirname(file), path)), typeOnly: type !== undefined && type !== '' }] : [],
   )
 }
 
-const imports = files.flatMap(importsOf)
+const imports = files.flatMap((file) => importsOf(src, file))
 
 describe('imports', () => {
   it('are found', () => {
@@ -63,17 +67,37 @@ describe('imports', () => {
   })
 
   it('make no circle', () => {
-    const after = new Map(files.map((file) => [file, imports.filter(({ from, typeOnly }) => from === file && !typeOnly).map(({ to }) => to)]))
-    const done = new Set<string>()
-    const circles: string[] = []
-    const visit = (file: string, path: readonly string[]): void => {
-      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' -> '))
-      if (done.has(file) || path.includes(file)) return
-      for (const next of after.get(file) ?? []) visit(next, [...path, file])
-      done.add(file)
-    }
-    for (const file of files) visit(file, [])
-    expect(circles).toEqual([])
+    expect(circlesAmong(imports)).toEqual([])
+  })
+})
+
+function circlesAmong(all: readonly Import[]): string[] {
+  const after = Map.groupBy(all.filter(({ typeOnly }) => !typeOnly), ({ from }) => from)
+  const done = new Set<string>()
+  const circles: string[] = []
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' -> '))
+    if (done.has(file) || path.includes(file)) return
+    for (const { to } of after.get(file) ?? []) visit(to, [...path, file])
+    done.add(file)
+  }
+  for (const file of after.keys()) visit(file, [])
+  return circles
+}
+
+describe('the benchmarks', () => {
+  const bench = join(root, 'bench')
+  const theirs = filesIn(bench).flatMap((file) => importsOf(bench, file))
+
+  it('are clients of the registry: nothing that answers requests runs in their process', () => {
+    expect(theirs.length).toBeGreaterThan(20)
+    const outside = theirs.map(({ to }) => to).filter((to) => to.startsWith('../'))
+    const allowed = /^\.\.\/(src\/(oci|ports|commands|projections|storage)\/|test\/support\/|package\.json$)/
+    expect(outside.filter((to) => !allowed.test(to))).toEqual([])
+  })
+
+  it('import in no circle', () => {
+    expect(circlesAmong(theirs)).toEqual([])
   })
 })
 

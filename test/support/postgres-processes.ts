@@ -1,5 +1,6 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { childrenOf } from './processes.ts'
 
 /** The postmaster of a data folder. */
 export function postmasterOf(dataFolder: string): number {
@@ -9,16 +10,5 @@ export function postmasterOf(dataFolder: string): number {
 /** Every process of a data folder's Postgres: the postmaster, its helpers and its sessions. */
 export function postgresProcesses(dataFolder: string): number[] {
   const postmaster = postmasterOf(dataFolder)
-  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
-  return [postmaster, ...all.filter((pid) => parentOf(pid) === postmaster)]
-}
-
-/** A bare Debian has no `ps`. The name in `stat` is in brackets and may hold spaces; the parent is the second word after it. */
-function parentOf(pid: number): number | undefined {
-  try {
-    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[1])
-  } catch {
-    // It ended meanwhile.
-    return undefined
-  }
+  return [postmaster, ...childrenOf(postmaster)]
 }
