@@ -27,8 +27,10 @@ async function run({ pool, log, reads, serverRuns }: Opened, verifyOnly: boolean
   }
   try {
     if (!verifyOnly) {
-      const version = await rebuild(rebuilding, serverRuns)
-      process.stdout.write(`the read models were rebuilt: version ${version} is live\n`)
+      const { version, foldSeconds, indexSeconds } = await rebuild(rebuilding, serverRuns)
+      process.stdout.write(
+        `the read models were rebuilt: version ${version} is live (folded in ${foldSeconds.toFixed(1)} s, indexes made in ${indexSeconds.toFixed(1)} s)\n`,
+      )
       return 0
     }
     const differences = await verify(rebuilding)

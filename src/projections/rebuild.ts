@@ -13,6 +13,9 @@ export type Progress = (group: string, done: bigint, total: bigint) => void
 
 export type Rebuilding = { readonly pool: Pool; readonly log: EventLog; readonly reads: Reads; readonly onProgress: Progress }
 
+/** What became live, and how long it took to fold the log and to make the indexes. */
+export type Rebuilt = { readonly version: number; readonly foldSeconds: number; readonly indexSeconds: number }
+
 /** A table whose rows are not the same in both versions; the first few lines that one has and the other has not. */
 export type Difference = { readonly table: string; readonly live: readonly string[]; readonly rebuilt: readonly string[] }
 
@@ -58,21 +61,24 @@ async function load({ pool, log, reads, onProgress }: Rebuilding, version: numbe
 
 /**
  * Builds the read models anew beside the live ones and switches to them, while pulls and pushes go on: a server that runs sees the
- * switch, follows the new version to where it was, and moves over. Answers the new version.
+ * switch, follows the new version to where it was, and moves over.
  */
-export async function rebuild(rebuilding: Rebuilding, serverRuns: boolean): Promise<number> {
+export async function rebuild(rebuilding: Rebuilding, serverRuns: boolean): Promise<Rebuilt> {
   const { pool, log } = rebuilding
   return alone(pool, async () => {
     const head = await log.head()
     // The first version is live at once, so it is made for what is there already, and not loaded.
     const before = (await liveVersion(pool)) ?? (await createVersion(pool))
     const version = await createVersion(pool)
+    const begun = performance.now()
     if (head !== undefined) await load(rebuilding, version, new Map(groups.map((group) => [group, head])))
+    const folded = performance.now()
     await createIndexes(pool, version)
+    const indexed = performance.now()
     if (!(await switchTo(pool, version, before))) throw new Error('another version went live meanwhile')
     if (serverRuns) await serverMoved(pool, before)
     else await dropVersion(pool, before)
-    return version
+    return { version, foldSeconds: (folded - begun) / 1000, indexSeconds: (indexed - folded) / 1000 }
   })
 }
 

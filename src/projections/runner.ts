@@ -30,7 +30,7 @@ export type Committed = { readonly events: readonly Recorded[]; readonly positio
 /** What so many events need is read together. */
 const AT_ONCE = 64
 /** What a batch without a marker gathers, in changes: few, and each statement pays for itself; many, and they fill the memory. */
-const MAX_CHANGES = 20_000
+const MAX_CHANGES = 5_000
 /** How often a checkpoint moves when only events of other lanes have passed. */
 const IDLE_CHECKPOINT_MS = 10_000
 
@@ -47,8 +47,6 @@ export async function readCheckpoint(client: Pool | ClientBase, schema: string, 
 /** What was folded and is not written yet, and what the next event goes on from. */
 type Open = { readonly batch: Batch; readonly ordinal: number; readonly asOf: string }
 
-const openAt = ({ ordinal, asOf }: Pick<Open, 'ordinal' | 'asOf'>): Open => ({ batch: createBatch(), ordinal, asOf })
-
 /**
  * Folds events into rows of one schema. Rows and checkpoint move in one transaction, the checkpoint by compare-and-set, so a
  * second writer of the same schema stops instead of counting twice. `load`: the schema is new, not live and without its indexes.
@@ -59,6 +57,7 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
   let checkpoint = await readCheckpoint(pool, schema, group.name)
   /** Where the last commit was to lead: one without an answer may have been done. */
   let attempted = checkpoint
+  const openAt = ({ ordinal, asOf }: Pick<Open, 'ordinal' | 'asOf'>): Open => ({ batch: createBatch(dictionaries), ordinal, asOf })
   let open = openAt(checkpoint)
 
   async function moveCheckpoint(client: ClientBase, next: Checkpoint): Promise<void> {
@@ -97,7 +96,7 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
     let broken: Error | undefined
     try {
       await client.query(group.synced && !load ? 'begin' : 'begin; set local synchronous_commit = off')
-      await batch.write(client, schema, dictionaries, load)
+      await batch.write(client, schema, load)
       await moveCheckpoint(client, next)
       await client.query('commit')
       checkpoint = next

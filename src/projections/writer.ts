@@ -5,6 +5,8 @@ type ChangeOf<K extends Change['kind']> = Extract<Change, { readonly kind: K }>
 type Mutable = Record<string, Value>
 type Puts = { readonly table: Table; readonly rows: Map<string, Mutable>; readonly lookups: Map<string, Lookup> }
 type Lookup = { readonly columns: readonly string[]; readonly rows: Map<string, Mutable[]> }
+/** The rows of a table whose keys are put once, by column: nothing finds them again. */
+type Lines = { readonly table: Table; readonly columns: readonly { readonly name: string; readonly values: Value[] }[] }
 type SetGroup = { readonly shape: string; readonly sets: Map<string, ChangeOf<'set'>> }
 type Sets = { readonly table: Table; readonly groups: SetGroup[]; readonly lastOf: Map<string, number> }
 type Sum = { readonly key: Row; readonly count: Record<string, number>; readonly latest: Record<string, string> }
@@ -22,8 +24,9 @@ export type Batch = ReturnType<typeof createBatch>
  * those that name different values of the key's first column: so a set goes into the first group of its shape that does not stand
  * before a set that it could meet.
  */
-export function createBatch() {
+export function createBatch(dictionaries: Dictionaries) {
   const puts = new Map<Table, Puts>()
+  const lines = new Map<Table, Lines>()
   const sets = new Map<Table, Sets>()
   const sums = new Map<Table, Sums>()
   /** The texts of numbered columns in the order of the changes, whatever statements they end up in: numbers follow it. */
@@ -31,12 +34,27 @@ export function createBatch() {
   let size = 0
 
   function collectTexts(table: Table, row: Row): void {
-    for (const [column, dictionary] of numberedOf(table)) {
+    for (const column in table.columns) {
+      const dictionary = dictionaryOf(table, column)
       const text = row[column]
-      if (typeof text !== 'string') continue
-      const collected = texts.get(dictionary)
-      if (collected === undefined) texts.set(dictionary, new Set([text]))
-      else collected.add(text)
+      if (dictionary !== undefined && typeof text === 'string') collect(dictionary, text)
+    }
+  }
+
+  function collect(dictionary: string, text: string): void {
+    const collected = texts.get(dictionary)
+    if (collected === undefined) texts.set(dictionary, new Set([text]))
+    else collected.add(text)
+  }
+
+  function addLine({ table, row }: ChangeOf<'put'>): void {
+    const { columns } = upsert(lines, table, (): Lines => ({ table, columns: Object.keys(table.columns).map((name) => ({ name, values: [] })) }))
+    for (const { name, values } of columns) {
+      const value = row[name] ?? null
+      const dictionary = dictionaryOf(table, name)
+      const number = dictionary === undefined || typeof value !== 'string' ? undefined : dictionaries.known(dictionary, value)
+      if (dictionary !== undefined && typeof value === 'string' && number === undefined) collect(dictionary, value)
+      values.push(number ?? value)
     }
   }
 
@@ -93,24 +111,32 @@ export function createBatch() {
     collectTexts(table, key)
     const target = upsert(sums, table, () => ({ table, sums: new Map<string, Sum>() }))
     const sum = upsert(target.sums, keyOf(table.key, key), (): Sum => ({ key, count: {}, latest: {} }))
-    for (const [column, by] of Object.entries(count)) sum.count[column] = (sum.count[column] ?? 0) + by
-    for (const [column, value] of Object.entries(latest)) if (value > (sum.latest[column] ?? '')) sum.latest[column] = value
+    for (const column in count) sum.count[column] = (sum.count[column] ?? 0) + (count[column] ?? 0)
+    for (const column in latest) if ((latest[column] ?? '') > (sum.latest[column] ?? '')) sum.latest[column] = latest[column] ?? ''
   }
 
   return {
     add(change: Change): void {
       size += 1
-      if (change.kind === 'put') addPut(change)
+      if (change.kind === 'put' && change.table.once === true) addLine(change)
+      else if (change.kind === 'put') addPut(change)
       else if (change.kind === 'set') addSet(change)
       else addSum(change)
     },
     /** How many changes it holds, about what it takes of memory. */
     size: () => size,
     /** Writes everything in the client's open transaction. `load`: into a version that nobody has written to before, and whose indexes are still to be made. */
-    async write(client: ClientBase, schema: string, dictionaries: Dictionaries, load: boolean): Promise<void> {
+    async write(client: ClientBase, schema: string, load: boolean): Promise<void> {
       const numbers = await dictionaries.numbersOf(client, schema, texts)
       for (const { table, groups } of sets.values()) for (const group of groups) await writeSets(client, schema, table, [...group.sets.values()])
-      for (const { table, rows } of puts.values()) await writePuts(client, schema, table, [...rows.values()], numbers, load)
+      for (const { table, columns } of lines.values()) {
+        await insert(client, schema, table, columns.map(({ name, values }) => numberedText(table, name, values, numbers)), load ? 'new' : 'put')
+      }
+      for (const { table, rows } of puts.values()) {
+        const all = [...rows.values()]
+        const columns = Object.keys(table.columns).map((name) => numberedText(table, name, all.map((row) => row[name] ?? null), numbers))
+        await insert(client, schema, table, columns, 'put')
+      }
       for (const { table, sums: all } of sums.values()) await writeSums(client, schema, table, [...all.values()], numbers)
     },
   }
@@ -145,15 +171,10 @@ function addTo({ columns, rows }: Lookup, row: Mutable): void {
   upsert(rows, keyOf(columns, row), (): Mutable[] => []).push(row)
 }
 
-const numberedColumns = new WeakMap<Table, readonly (readonly [column: string, dictionary: string])[]>()
-
-/** The numbered columns of a table and their dictionaries. */
-function numberedOf(table: Table): readonly (readonly [column: string, dictionary: string])[] {
-  const known = numberedColumns.get(table)
-  if (known !== undefined) return known
-  const found = Object.entries(table.columns).flatMap(([column, type]) => (typeof type === 'string' ? [] : [[column, type.numbered] as const]))
-  numberedColumns.set(table, found)
-  return found
+/** The dictionary that numbers the texts of a column, if one does. */
+function dictionaryOf(table: Table, column: string): string | undefined {
+  const type = table.columns[column]
+  return typeof type === 'object' ? type.numbered : undefined
 }
 
 const typeOf = (table: Table, column: string): string => {
@@ -175,29 +196,24 @@ async function writeSets(client: ClientBase, schema: string, table: Table, sets:
     `update ${schema}.${table.name} t set ${changed.map((column) => `${column} = u.s_${column}`).join(', ')}
      from unnest(${arrays(table, [...matched, ...changed])}) as u (${[...matched.map((c) => `w_${c}`), ...changed.map((c) => `s_${c}`)].join(', ')})
      where ${conditions.join(' and ')}`,
-    [...matched.map((column) => arrayOf(sets, (each) => each.where[column])), ...changed.map((column) => arrayOf(sets, (each) => each.columns[column]))],
+    [...matched.map((column) => arrayText(sets.map((each) => each.where[column] ?? null))), ...changed.map((column) => arrayText(sets.map((each) => each.columns[column] ?? null)))],
   )
 }
 
-/** A column's values, texts of numbered columns as their numbers. */
-function columnOf(table: Table, column: string, rows: readonly Row[], numbers: Numbers): string {
-  const type = table.columns[column]
-  const dictionary = typeof type === 'object' ? numbers.get(type.numbered) : undefined
-  if (dictionary === undefined) return arrayOf(rows, (row) => row[column])
-  return arrayOf(rows, (row) => {
-    const value = row[column]
-    return typeof value === 'string' ? dictionary.get(value) : value
-  })
+/** A column's values as an array, texts of numbered columns as their numbers. */
+function numberedText(table: Table, column: string, values: readonly Value[], numbers: Numbers): string {
+  const dictionary = numbers.get(dictionaryOf(table, column) ?? '')
+  return arrayText(dictionary === undefined ? values : values.map((value) => (typeof value === 'string' ? (dictionary.get(value) ?? null) : value)))
 }
 
-async function writePuts(client: ClientBase, schema: string, table: Table, rows: readonly Row[], numbers: Numbers, load: boolean): Promise<void> {
+async function insert(client: ClientBase, schema: string, table: Table, values: readonly string[], mode: 'new' | 'put'): Promise<void> {
   const columns = Object.keys(table.columns)
   const changeable = columns.filter((column) => !table.key.includes(column) && !(table.keep ?? []).includes(column))
   const onConflict = changeable.length === 0 ? 'nothing' : `update set ${changeable.map((column) => `${column} = excluded.${column}`).join(', ')}`
   await client.query(
     `insert into ${schema}.${table.name} (${columns.join(', ')}) select * from unnest(${arrays(table, columns)})
-     ${load && table.once === true ? '' : `on conflict (${table.key.join(', ')}) do ${onConflict}`}`,
-    columns.map((column) => columnOf(table, column, rows, numbers)),
+     ${mode === 'new' ? '' : `on conflict (${table.key.join(', ')}) do ${onConflict}`}`,
+    [...values],
   )
 }
 
@@ -213,19 +229,21 @@ async function writeSums(client: ClientBase, schema: string, table: Table, sums:
        ...latest.map((column) => `${column} = greatest(t.${column}, excluded.${column})`),
      ].join(', ')}`,
     [
-      ...table.key.map((column) => columnOf(table, column, keys, numbers)),
-      ...counts.map((column) => arrayOf(sums, (sum) => sum.count[column] ?? 0)),
-      ...latest.map((column) => arrayOf(sums, (sum) => sum.latest[column])),
+      ...table.key.map((column) => numberedText(table, column, keys.map((key) => key[column] ?? null), numbers)),
+      ...counts.map((column) => arrayText(sums.map((sum) => sum.count[column] ?? 0))),
+      ...latest.map((column) => arrayText(sums.map((sum) => sum.latest[column] ?? null))),
     ],
   )
 }
 
-/** An array in Postgres's own spelling: made of thousands of values by `pg`, it took longer than the statement. */
-function arrayOf<T>(from: readonly T[], valueOf: (each: T) => Value | undefined): string {
+/** An array in Postgres's own spelling: for thousands of values that is much less work than `pg` makes of it. */
+function arrayText(values: readonly Value[]): string {
   let text = ''
-  for (const each of from) {
-    const value = valueOf(each) ?? null
-    text += value === null ? ',NULL' : typeof value === 'string' ? `,"${value.replace(/["\\]/g, '\\$&')}"` : `,${String(value)}`
+  for (const value of values) {
+    if (value === null) text += ',NULL'
+    else if (typeof value !== 'string') text += `,${String(value)}`
+    else if (value.includes('"') || value.includes('\\')) text += `,"${value.replace(/["\\]/g, '\\$&')}"`
+    else text += `,"${value}"`
   }
   return `{${text.slice(1)}}`
 }
@@ -249,7 +267,7 @@ export function createDictionaries() {
     const unknown = [...texts].filter((text) => !memory.has(text))
     if (unknown.length === 0) return memory
     const found = await client.query<{ n: number; value: string }>(`select n, value from ${schema}.${dictionary} where value = any($1)`, [
-      arrayOf(unknown, (text) => text),
+      arrayText(unknown),
     ])
     for (const { n, value } of found.rows) memory.set(value, n)
     const fresh = unknown.filter((text) => !memory.has(text))
@@ -258,13 +276,15 @@ export function createDictionaries() {
       `insert into ${schema}.${dictionary} (n, value)
        select coalesce((select max(n) from ${schema}.${dictionary}), 0) + ordinal, value from unnest($1::text[]) with ordinality as u (value, ordinal)
        returning n, value`,
-      [arrayOf(fresh, (text) => text)],
+      [arrayText(fresh)],
     )
     for (const { n, value } of made.rows) memory.set(value, n)
     return memory
   }
 
   return {
+    /** A text's number, where it is remembered. */
+    known: (dictionary: string, text: string): number | undefined => remembered.get(dictionary)?.get(text),
     /** The numbers of a batch's texts, by dictionary. What is new is numbered in the order in which it comes. */
     async numbersOf(client: ClientBase, schema: string, texts: ReadonlyMap<string, ReadonlySet<string>>): Promise<Numbers> {
       const numbers = new Map<string, Map<string, number>>()

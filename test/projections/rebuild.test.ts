@@ -169,7 +169,7 @@ describe('the read models', () => {
       expect(differences.map((each) => each.table).sort()).toEqual(tampering.map(([table]) => table).sort())
       for (const { live, rebuilt } of differences) expect(live.length + rebuilt.length).toBeGreaterThan(0)
 
-      const rebuilt = await rebuild(rebuilding, false)
+      const { version: rebuilt } = await rebuild(rebuilding, false)
       expect(rebuilt).toBeGreaterThan(version)
       expect(await verify(rebuilding)).toEqual([])
       expect(await read(ownPool, schemaName(rebuilt))).toEqual(linesOf(written.expected))

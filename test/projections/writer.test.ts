@@ -44,9 +44,9 @@ describe('a batch', () => {
     const queries = jest.spyOn(client, 'query')
     const dictionaries = createDictionaries()
     for (const changes of batches) {
-      const batch = createBatch()
+      const batch = createBatch(dictionaries)
       for (const change of changes) batch.add(change)
-      await batch.write(client, schema, dictionaries, load)
+      await batch.write(client, schema, load)
     }
     const statements = queries.mock.calls.length
     queries.mockRestore()
