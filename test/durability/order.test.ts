@@ -1,48 +1,15 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from '@jest/globals'
+import { expect, it } from '@jest/globals'
 import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
+import { describeWithStrace, parseTrace } from '../support/strace.ts'
+import type { Call } from '../support/strace.ts'
 
-/** A system call as strace saw it: where in the order of all lines it began, and where it was done. */
-type Call = { readonly name: string; readonly text: string; readonly began: number; readonly done: number }
-
-function parse(trace: string): Call[] {
-  const calls: Call[] = []
-  const open = new Map<string, { name: string; text: string; began: number }>()
-  for (const [line, text] of trace.split('\n').entries()) {
-    const [, pid = '', rest = ''] = /^(\d+) +(.*)$/.exec(text) ?? []
-    const resumed = /^<\.\.\. (\w+) resumed>(.*)$/.exec(rest)
-    if (resumed !== null) {
-      const begun = open.get(pid)
-      if (begun !== undefined) calls.push({ ...begun, text: `${begun.text}${resumed[2] ?? ''}`, done: line })
-      open.delete(pid)
-      continue
-    }
-    const [, name = ''] = /^(\w+)\(/.exec(rest) ?? []
-    if (name === '') continue
-    if (rest.endsWith('<unfinished ...>')) open.set(pid, { name, text: rest, began: line })
-    else calls.push({ name, text: rest, began: line, done: line })
-  }
-  return calls.sort((a, b) => a.began - b.began)
-}
-
-function straceHere(): boolean {
-  try {
-    execFileSync('strace', ['-o', '/dev/null', '-f', 'true'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
-
-const withStrace = straceHere() ? describe : describe.skip
-
-withStrace('what is on disk before an answer (strace)', () => {
+describeWithStrace('what is on disk before an answer (strace)', () => {
   it('syncs the blob, links it, syncs its folder, syncs the log, and answers then; a pull is synced before its first byte', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'varve-strace-'))
     const file = join(folder, 'trace')
@@ -56,7 +23,7 @@ withStrace('what is on disk before an answer (strace)', () => {
     const pulled = await call('GET', `/v2/durable/app/blobs/${digest}`)
     expect(await pulled.text()).toBe(layer.toString())
     await server.stop()
-    const calls = parse(readFileSync(file, 'utf8'))
+    const calls = parseTrace(readFileSync(file, 'utf8'))
     await rm(folder, { recursive: true, force: true })
 
     const find = (what: string, from: number, test: (call: Call) => boolean): Call => {
