@@ -49,7 +49,8 @@ export function versions(peers: readonly PeerName[]): Record<string, string> {
   }
 }
 
-const versionOf = (program: string, flag: string): string => /\bv?\d+\.\d+[^\s]*/.exec(said(findProgram(program) ?? program, flag))?.[0] ?? 'unknown'
+const versionOf = (program: string, flag: string): string =>
+  /\bv?\d+\.\d+[^\s]*/.exec(said(findProgram(program) ?? program, flag))?.[0] ?? 'unknown'
 
 /** The commit that is measured, and whether its files were changed. */
 export const commit = (): string => said('git', '-C', root, 'describe', '--always', '--dirty')

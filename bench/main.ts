@@ -1,7 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { makeImage, putImage } from './images.ts'
 import { commit, machine, versions } from './machine.ts'
 import { PEERS, PEER_NAMES, isThere, startPeer } from './peers.ts'
 import { findProgram } from './programs.ts'
@@ -9,9 +8,11 @@ import type { Registry } from './registry.ts'
 import { renderInto } from './report.ts'
 import { merge } from './results.ts'
 import type { Figures, RegistryName, Results, RowResult, Run } from './results.ts'
-import { BLOB_SIZES, blobRows } from './rows/blobs.ts'
+import { blobRows } from './rows/blobs.ts'
 import { manifestRows } from './rows/manifests.ts'
-import type { Round, Row } from './row.ts'
+import { pushRows } from './rows/pushes.ts'
+import { stormRows } from './rows/storm.ts'
+import type { Row } from './row.ts'
 import { startOwn } from './varve.ts'
 
 const { values: options } = parseArgs({
@@ -31,10 +32,7 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-/** A few more layers than are pulled, so that the manifest is as long as most are. */
-const LAYERS = [...BLOB_SIZES, 5_000, 50_000, 500_000, 2_000]
-
-const all: readonly Row[] = [...manifestRows, ...blobRows]
+const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows]
 const wanted = all.filter(({ name }) => new RegExp(options.only, 'i').test(name))
 const peers = PEER_NAMES.filter((name) => options.peers.split(',').includes(name))
 if (wanted.length === 0) throw new Error(`no row is called like ${options.only}`)
@@ -58,16 +56,16 @@ async function measureAll(): Promise<RowResult[]> {
   try {
     registries.push(await startOwn())
     for (const name of there) registries.push(await startPeer(name))
-    const round: Round = { seconds: run.seconds, image: makeImage(LAYERS) }
-    for (const registry of registries) await putImage(registry, round.image)
+    for (const row of wanted) for (const registry of registries) if (row.registries.includes(registry.name)) await row.prepare?.(registry)
     const measured = new Map<Row, Partial<Record<RegistryName, Figures[]>>>(wanted.map((row) => [row, {}]))
     for (let number = 1; number <= run.rounds; number += 1) {
       say(`round ${number} of ${run.rounds}`)
       // Each round begins with another registry, so that none has the same neighbour's leavings every time.
-      const order = registries.map((_, index) => registries[(index + number) % registries.length]).filter((registry) => registry !== undefined)
+      const first = number % registries.length
+      const order = [...registries.slice(first), ...registries.slice(0, first)]
       for (const [row, figures] of measured) {
         for (const registry of order.filter(({ name }) => row.registries.includes(name))) {
-          const taken = await row.measure(registry, round)
+          const taken = await row.measure(registry, run.seconds)
           ;(figures[registry.name] ??= []).push(taken)
           say(`  ${row.name}: ${registry.name} ${taken.value.toPrecision(4)} ${row.unit}`)
         }

@@ -68,12 +68,15 @@ async function startNginx(): Promise<Registry> {
   const port = await freePort()
   const file = join(folder, 'nginx.conf')
   await writeFile(file, (await readFile(join(configurations, 'nginx.conf'), 'utf8')).replace(':PORT', `:${port}`))
-  const server = await keepRunning(port, () => spawn(programOf('nginx'), ['-p', folder, '-c', file, '-e', join(folder, 'error.log')], { stdio: 'ignore' }))
+  const args = ['-p', folder, '-c', file, '-e', join(folder, 'error.log')]
+  const server = await keepRunning(port, () => spawn(programOf('nginx'), args, { stdio: 'ignore' }))
   return {
     name: 'nginx', port, folder,
     headers: {},
     processes: () => ({ server: [server.pid(), ...childrenOf(server.pid())], database: [] }),
-    blobFile: (digest) => join(folder, 'www/v2/library/app/blobs', digest),
+    blobFile() {
+      throw new Error('nginx takes no blobs')
+    },
     restart: () => server.restart(),
     async stop() {
       await server.stop()
@@ -83,10 +86,10 @@ async function startNginx(): Promise<Registry> {
 }
 
 /** Puts a file where the static server has the path. */
-export async function putFile({ folder }: Registry, path: string, bytes: Uint8Array): Promise<void> {
+export async function putFile({ folder }: Registry, path: string, pieces: readonly Uint8Array[]): Promise<void> {
   const file = join(folder, 'www', path)
   await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, bytes)
+  await writeFile(file, pieces)
 }
 
 const programOf = (name: PeerName): string => findProgram(PEERS[name].program) ?? PEERS[name].program

@@ -8,7 +8,7 @@ const builtFolder = join(
   'bin',
 )
 
-/** The path of a program: one that test/tools/setup.sh built, or one of the system's. Debian keeps nginx in /usr/sbin, which only root's PATH has. */
+/** The path of a program: one that test/tools/setup.sh built, or one of the system's. nginx is in /usr/sbin on Debian. */
 export function findProgram(name: string): string | undefined {
   const folders = [builtFolder, ...(process.env['PATH'] ?? '').split(':'), '/usr/local/sbin', '/usr/sbin']
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path))

@@ -27,8 +27,12 @@ export function measuredPart({ runs, rows }: Results): string {
 function describeRun(run: Run, rows: readonly RowResult[]): string {
   const facts = (of: Readonly<Record<string, string>>): string => Object.entries(of).map(([name, value]) => `${name} ${value}`).join('; ')
   const mine = rows.filter((row) => row.run === run.date).length
-  return `Measured ${run.date.slice(0, 16).replace('T', ' ')} UTC at commit ${run.commit} (${mine} rows; ${run.rounds} rounds, loads of ${run.seconds} s). `
-    + `Machine: ${facts(run.machine)}. Versions: ${facts(run.versions)}.`
+  const when = run.date.slice(0, 16).replace('T', ' ')
+  return [
+    `Measured ${when} UTC at commit ${run.commit} (rows: ${mine}; rounds: ${run.rounds}; loads of ${run.seconds} s).`,
+    `Machine: ${facts(run.machine)}.`,
+    `Versions: ${facts(run.versions)}.`,
+  ].join('\n')
 }
 
 /** Medians, with the lowest and highest round, and what Varve's is to the others'. */

@@ -1,4 +1,3 @@
-import type { Image } from './images.ts'
 import type { Registry } from './registry.ts'
 import type { Figures, RegistryName, Unit } from './results.ts'
 
@@ -9,14 +8,12 @@ export type Row = {
   readonly name: string
   readonly unit: Unit
   readonly registries: readonly RegistryName[]
-  measure(registry: Registry, round: Round): Promise<Figures>
-}
-
-export type Round = {
-  /** How long a load lasts that could last for any time. */
-  readonly seconds: number
-  /** What stands in every registry under `library/app:latest`. */
-  readonly image: Image
+  /** Puts into a registry what is measured on it, before the first round. */
+  prepare?(registry: Registry): Promise<unknown>
+  /** `seconds`: how long a load lasts that could last for any time. */
+  measure(registry: Registry, seconds: number): Promise<Figures>
 }
 
 export const EVERYBODY: readonly RegistryName[] = ['Varve', 'distribution', 'docker-registry', 'nginx']
+/** Those that take pushes. */
+export const REGISTRIES: readonly RegistryName[] = ['Varve', 'distribution', 'docker-registry']

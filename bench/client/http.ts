@@ -35,8 +35,8 @@ export function httpClient(port: number, always: Readonly<Record<string, string>
     ask,
     async expect(status, method, path, pieces, headers) {
       const reply = await ask(method, path, pieces, headers)
-      if (reply.status !== status) throw new Error(`${method} ${path} answered ${reply.status}, not ${status}: ${reply.body.toString().slice(0, 500)}`)
-      return reply
+      if (reply.status === status) return reply
+      throw new Error(`${method} ${path} answered ${reply.status}, not ${status}: ${reply.body.toString().slice(0, 500)}`)
     },
     close: () => {
       agent.destroy()

@@ -5,7 +5,9 @@ import type { HttpClient, Reply } from './http.ts'
 /** Bytes in pieces, as they are sent, and their digest, known before the clock runs. */
 export type Content = { readonly pieces: readonly Buffer[]; readonly digest: string }
 
-export const contentOf = (bytes: Buffer): Content => ({ pieces: [bytes], digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` })
+export function contentOf(bytes: Buffer): Content {
+  return { pieces: [bytes], digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` }
+}
 
 /** POST for a session, then PUT with the whole body. */
 export async function pushWhole(client: HttpClient, repository: string, { pieces, digest }: Content): Promise<void> {
@@ -25,7 +27,9 @@ export async function pushChunked(client: HttpClient, repository: string, { piec
   await client.expect(201, 'PUT', closing(last, digest))
 }
 
-export async function pushManifest(client: HttpClient, repository: string, reference: string, bytes: Buffer, mediaType: string): Promise<void> {
+export async function pushManifest(
+  client: HttpClient, repository: string, reference: string, bytes: Buffer, mediaType: string,
+): Promise<void> {
   await client.expect(201, 'PUT', `/v2/${repository}/manifests/${reference}`, [bytes], { 'Content-Type': mediaType })
 }
 

@@ -1,13 +1,10 @@
+import { usualImage } from '../images.ts'
 import { hammer } from '../load.ts'
 import { measureLoad } from '../measure.ts'
-import { blobPath } from '../images.ts'
-import type { Image } from '../images.ts'
 import { EVERYBODY } from '../row.ts'
 import type { Row } from '../row.ts'
 
-/** The layers of `image` of these sizes, by their place. */
-export const BLOB_SIZES = [10_000, 1_000_000, 100_000_000] as const
-
+/** `layer` is the place of a layer of this size in the usual image. */
 const LOADS = [
   { size: '10 kB', layer: 0, connections: 16, unit: 'requests/s' },
   { size: '10 kB', layer: 0, connections: 128, unit: 'requests/s' },
@@ -20,16 +17,13 @@ export const blobRows: readonly Row[] = LOADS.map(({ size, layer, connections, u
   name: `GET blob of ${size}, ${connections} connections`,
   unit,
   registries: EVERYBODY,
-  measure: (registry, { seconds, image }) =>
-    measureLoad(registry, 'counted', async () => {
-      const { port, headers } = registry
-      const done = await hammer({ port, headers, method: 'GET', path: blobPath(layerOf(image, layer)), connections, seconds })
+  prepare: (registry) => usualImage.in(registry),
+  async measure(registry, seconds) {
+    const { port, headers } = registry
+    const path = (await usualImage.in(registry)).layers[layer] ?? ''
+    return measureLoad(registry, 'counted', async () => {
+      const done = await hammer({ port, headers, method: 'GET', path, connections, seconds })
       return { ...done, value: unit === 'MB/s' ? done.bytes / 1e6 / done.seconds : done.answered / done.seconds }
-    }),
+    })
+  },
 }))
-
-function layerOf({ layers }: Image, index: number): string {
-  const layer = layers[index]
-  if (layer === undefined) throw new Error(`the image has no layer ${index}`)
-  return layer.digest
-}

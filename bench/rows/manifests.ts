@@ -1,7 +1,7 @@
+import { usualImage } from '../images.ts'
 import { hammer } from '../load.ts'
 import { measureLoad } from '../measure.ts'
 import type { OnRecord } from '../measure.ts'
-import { TAG, manifestPath } from '../images.ts'
 import { EVERYBODY } from '../row.ts'
 import type { Row } from '../row.ts'
 
@@ -21,12 +21,14 @@ export const manifestRows: readonly Row[] = KINDS.flatMap(({ by, method, onRecor
     name: `${method} manifest by ${by}, ${connections.toLocaleString('en')} ${connections === 1 ? 'connection' : 'connections'}`,
     unit: 'requests/s',
     registries: EVERYBODY,
-    measure: (registry, { seconds, image }) =>
-      measureLoad(registry, onRecord, async () => {
-        const { port, headers } = registry
-        const path = manifestPath(by === 'tag' ? TAG : image.manifest.digest)
-        const done = await hammer({ port, headers, method, path, connections, seconds })
+    prepare: (registry) => usualImage.in(registry),
+    async measure(registry, seconds) {
+      const { port, headers } = registry
+      const { byTag, byDigest } = await usualImage.in(registry)
+      return measureLoad(registry, onRecord, async () => {
+        const done = await hammer({ port, headers, method, path: by === 'tag' ? byTag : byDigest, connections, seconds })
         return { ...done, value: done.answered / done.seconds }
-      }),
+      })
+    },
   })),
 )
