@@ -12,15 +12,18 @@ const ENTRY_BYTES = 512
 
 /**
  * A BlobStore that keeps what was read in memory, bounded by bytes: small blobs whole, in half of it, and blocks of the others in the
- * other half, so that a large layer pushes no manifest out. All who ask for the same blob at once share one
- * read, and all get the same buffer: nobody writes into it. Bytes of a digest never change, so an entry goes only for room, or
- * when the blob is set aside or healed. A miss is never remembered.
+ * other half, so that a large layer pushes no manifest out. All who ask for the same blob at once share one read, and all get the
+ * same buffer: nobody writes into it. Bytes of a digest never change, so an entry goes only for room, or when the blob is set aside
+ * or healed, or `stat` finds that it is not what it was. A miss is never remembered.
  */
 export function cachingBlobStore(
   store: BlobStore,
   { maxBytes, maxBlobBytes = MAX_WHOLE_BYTES }: { readonly maxBytes: number; readonly maxBlobBytes?: number },
 ): BlobStore {
-  const held = new LRUCache<Digest, Buffer>({ maxSize: Math.max(1, maxBytes / 2), sizeCalculation: (bytes) => ENTRY_BYTES + bytes.length })
+  const held = new LRUCache<Digest, Buffer | Large>({
+    maxSize: Math.max(1, maxBytes / 2),
+    sizeCalculation: (found) => ENTRY_BYTES + (Buffer.isBuffer(found) ? found.length : 0),
+  })
   const loading = new Map<Digest, Promise<Buffer | Large | undefined>>()
   const blocks = createBlocks(maxBytes / 2)
 
@@ -37,16 +40,16 @@ export function cachingBlobStore(
     return size > maxBlobBytes ? { sizeBytes: size } : store.read(digest)
   }
 
-  function find(digest: Digest): Buffer | Promise<Buffer | Large | undefined> {
-    const bytes = held.get(digest)
-    if (bytes !== undefined) return bytes
+  function find(digest: Digest): Buffer | Large | Promise<Buffer | Large | undefined> {
+    const known = held.get(digest)
+    if (known !== undefined) return known
     const shared = loading.get(digest)
     if (shared !== undefined) return shared
     const loaded = load(digest).then(
       (found) => {
         if (loading.get(digest) !== loaded) return found
         loading.delete(digest)
-        if (Buffer.isBuffer(found)) held.set(digest, found)
+        if (found !== undefined) held.set(digest, found)
         return found
       },
       (error: unknown) => {
@@ -60,6 +63,13 @@ export function cachingBlobStore(
 
   return {
     ...store,
+
+    async stat(digest) {
+      const found = await store.stat(digest)
+      const known = held.peek(digest)
+      if (known !== undefined && found?.sizeBytes !== (Buffer.isBuffer(known) ? known.length : known.sizeBytes)) drop(digest)
+      return found
+    },
 
     async read(digest) {
       const found = await find(digest)
@@ -87,7 +97,8 @@ export function cachingBlobStore(
 
     async put(digest, bytes) {
       const result = await store.put(digest, bytes)
-      if (held.peek(digest)?.equals(bytes) !== true) drop(digest)
+      const known = held.peek(digest)
+      if (!Buffer.isBuffer(known) || !known.equals(bytes)) drop(digest)
       return result
     },
 
