@@ -66,6 +66,38 @@ it('hands over a few megabytes at a time, whatever came before', async () => {
   await database.drop()
 })
 
+it('does not forget an append that happens while another lane looks for the head', async () => {
+  const database = await testDatabase()
+  const log = await openPostgresLog(database.connection, createCodec(eventTypes))
+  await log.append('log', -1, [eventOf(LogNamed({ log: 'overtake' }))])
+  const end = new AbortController()
+  // Nothing wakes those that follow state, so each asks for the head every 200 ms; some of their answers are overtaken by an append.
+  const idle = Array.from({ length: 20 }, async () => {
+    for await (const delivery of log.subscribe(['state'], 'start', end.signal)) expect(delivery).toBeDefined()
+  })
+  const began = Date.now()
+  let appended = 0
+  const appending = (async () => {
+    while (Date.now() - began < 2_000) {
+      await log.append(`activity-${randomUUID()}`, -1, [eventOf(ProcessStarted({ release: '1' }))])
+      appended += 1
+    }
+  })()
+  let seen = 0
+  for await (const delivery of log.subscribe(['activity'], 'start', end.signal)) {
+    if (delivery.kind === 'event') seen += 1
+    // A subscription that spins lets nothing else in the process run; it still says where it stands.
+    if (Date.now() - began > 2_500 && (seen === appended || Date.now() - began > 15_000)) break
+  }
+  const spun = Date.now() - began > 15_000
+  end.abort()
+  await Promise.all([appending, ...idle])
+  expect(spun).toBe(false)
+  expect(seen).toBe(appended)
+  await log.close()
+  await database.drop()
+})
+
 it('touches no more buffers for an append beside a snapshot that somebody holds', async () => {
   const database = await testDatabase()
   const log = await openPostgresLog(database.connection, createCodec(eventTypes))

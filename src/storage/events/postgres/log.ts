@@ -187,7 +187,11 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
         }
         // What was appended while the consumer worked is read at once; else this process's appends wake it.
         if (lanes.some((lane) => appended[lane] > head)) continue
-        if ((await untilAppended(lanes, signal)) === 'late') knownHead = Math.max(knownHead, await queryHead())
+        if ((await untilAppended(lanes, signal)) === 'late') {
+          const found = await queryHead()
+          // Compared only now: an append of this process may have overtaken the answer.
+          knownHead = Math.max(knownHead, found)
+        }
       }
     },
     async resolve(text): Promise<Resolved> {
