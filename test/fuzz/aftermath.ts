@@ -15,7 +15,8 @@ export async function aftermath(server: VarveServer, before: { readonly pid: num
   const problems = outputProblems(server)
   if (server.pid !== before.pid) problems.push('the server was started anew')
   for (const path of ['/healthz', '/readyz']) {
-    const { status } = await fetch(new URL(path, server.url), { headers: { Connection: 'close' } })
+    const status = await statusOf(new URL(path, server.url))
+    if (status === undefined) return [...problems, `${path} has no answer in ${SETTLED_MS} ms`]
     if (status !== 200) problems.push(`${path} answers ${status}`)
   }
   problems.push(...(await handleProblems(server, before.handles)), ...(await uploadProblems(server)))
@@ -26,6 +27,14 @@ export async function aftermath(server: VarveServer, before: { readonly pid: num
     if (code !== 0) problems.push(`varve ${command.join(' ')} ended with ${String(code)}: ${stdout}${stderr}`.slice(0, 3_000))
   }
   return problems
+}
+
+async function statusOf(url: URL): Promise<number | undefined> {
+  try {
+    return (await fetch(url, { headers: { Connection: 'close' }, signal: AbortSignal.timeout(SETTLED_MS) })).status
+  } catch {
+    return undefined
+  }
 }
 
 function outputProblems(server: VarveServer): string[] {

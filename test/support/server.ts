@@ -9,6 +9,7 @@ const root = join(import.meta.dirname, '../..')
 /** The Node that runs the tests is the one that `npm start` would take. */
 const node = process.execPath
 const START_MS = 120_000
+const STOP_MS = 60_000
 const PASSWORD = 'an-admin-for-tests'
 
 export type Finished = { readonly stdout: string; readonly stderr: string; readonly code: number | null }
@@ -93,7 +94,10 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
     if (child.exitCode !== null || child.signalCode !== null) return
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
+    // One that does not end would keep the tests from ending.
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
     await ended
+    clearTimeout(timer)
   }
 
   const server: VarveServer = {
