@@ -11,6 +11,7 @@ import type { Figures, RegistryName, Results, RowResult, Run } from './results.t
 import { blobRows } from './rows/blobs.ts'
 import { manifestRows } from './rows/manifests.ts'
 import { pushRows } from './rows/pushes.ts'
+import { sizeRows } from './rows/size.ts'
 import { stormRows } from './rows/storm.ts'
 import type { Row } from './row.ts'
 import { startOwn } from './varve.ts'
@@ -32,7 +33,7 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows]
+const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows, ...sizeRows]
 const wanted = all.filter(({ name }) => new RegExp(options.only, 'i').test(name))
 const peers = PEER_NAMES.filter((name) => options.peers.split(',').includes(name))
 if (wanted.length === 0) throw new Error(`no row is called like ${options.only}`)

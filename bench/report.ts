@@ -55,11 +55,11 @@ function costTable(rows: readonly RowResult[]): string {
       return [[
         row.name, name,
         LATENCIES.map((which) => figure(rounds, ({ latency }) => latency?.[which])).join(' / '),
-        both(rounds, ({ cpuMicros }) => cpuMicros?.server, ({ cpuMicros }) => cpuMicros?.database),
-        both(rounds, ({ memoryMiB }) => memoryMiB?.server, ({ memoryMiB }) => memoryMiB?.database),
-        sum(rounds, ({ failed }) => failed),
+        both(rounds, ({ cpuMicros }) => cpuMicros?.server, ({ cpuMicros }) => cpuMicros?.database, median),
+        both(rounds, ({ memoryMiB }) => memoryMiB?.server, ({ memoryMiB }) => memoryMiB?.database, highest),
+        figure(rounds, ({ failed }) => failed, total),
         name === 'Varve' ? `${figure(rounds, ({ lagEvents }) => lagEvents)} / ${figure(rounds, ({ drainSeconds }) => drainSeconds)}` : '',
-        name === 'Varve' ? `${sum(rounds, ({ answered }) => answered)} / ${sum(rounds, ({ recorded }) => recorded)}` : '',
+        name === 'Varve' ? `${figure(rounds, ({ answered }) => answered, total)} / ${figure(rounds, ({ recorded }) => recorded, total)}` : '',
       ]]
     }),
   )
@@ -73,19 +73,19 @@ type Of = (figures: Figures) => number | undefined
 
 const valuesOf = (rounds: readonly Figures[], of: Of): number[] => rounds.map(of).filter((value) => value !== undefined)
 
-/** The median of the rounds. */
-function figure(rounds: readonly Figures[], of: Of): string {
+type Sum = (values: readonly number[]) => number
+
+const highest: Sum = (values) => Math.max(...values)
+
+function figure(rounds: readonly Figures[], of: Of, sum: Sum = median): string {
   const values = valuesOf(rounds, of)
-  return values.length === 0 ? '–' : short(median(values))
+  return values.length === 0 ? '–' : short(sum(values))
 }
 
-function sum(rounds: readonly Figures[], of: Of): string {
-  const values = valuesOf(rounds, of)
-  return values.length === 0 ? '–' : grouped(values.reduce((total, value) => total + value, 0))
-}
+const total: Sum = (values) => values.reduce((sum, value) => sum + value, 0)
 
-const both = (rounds: readonly Figures[], server: Of, database: Of): string =>
-  valuesOf(rounds, database).length === 0 ? figure(rounds, server) : `${figure(rounds, server)} + ${figure(rounds, database)}`
+const both = (rounds: readonly Figures[], server: Of, database: Of, sum: Sum): string =>
+  valuesOf(rounds, database).length === 0 ? figure(rounds, server, sum) : `${figure(rounds, server, sum)} + ${figure(rounds, database, sum)}`
 
 export const medianOf = (row: RowResult, name: RegistryName): number | undefined => {
   const rounds = row.measured[name] ?? []
