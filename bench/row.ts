@@ -8,6 +8,8 @@ export type Row = {
   readonly name: string
   readonly unit: Unit
   readonly registries: readonly RegistryName[]
+  /** It is measured in so many rounds at most: where a bound counts and no ratio. */
+  readonly rounds?: number
   /** Puts into a registry what is measured on it, before the first round. */
   prepare?(registry: Registry): Promise<unknown>
   /** `seconds`: how long a load lasts that could last for any time. */
