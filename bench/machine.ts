@@ -15,7 +15,7 @@ export function machine(): Record<string, string> {
     CPU: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     kernel: `Linux ${release()}`,
-    'file system': said('stat', '-f', '-c', '%T', tmpdir()),
+    'file system': said('findmnt', '-n', '-o', 'FSTYPE', '-T', tmpdir()),
     'a write of 8 KiB with fdatasync': `${median(syncTimes()).toFixed(2)} ms`,
   }
 }

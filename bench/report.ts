@@ -95,8 +95,11 @@ export const medianOf = (row: RowResult, name: RegistryName): number | undefined
 function spread(row: RowResult, name: RegistryName): string {
   const middle = medianOf(row, name)
   if (middle === undefined) return 'not run'
-  const values = (row.measured[name] ?? []).map(({ value }) => value)
-  return `${short(middle)} (${short(Math.min(...values))}–${short(Math.max(...values))})`
+  const rounds = row.measured[name] ?? []
+  const values = rounds.map(({ value }) => value)
+  // A client that was turned away is done soon: no such figure may look good.
+  const failed = total(valuesOf(rounds, (figures) => figures.failed))
+  return `${short(middle)} (${short(Math.min(...values))}–${short(Math.max(...values))})${failed > 0 ? `, ${grouped(failed)} failed` : ''}`
 }
 
 /** How many times as good Varve is. */
