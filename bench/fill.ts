@@ -1,214 +1,126 @@
-import { randomUUID } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PULL_COLUMNS, ProcessStarted, PullsRecorded } from '../src/commands/activity/events.ts'
-import type { PullsData } from '../src/commands/activity/events.ts'
+import pg from 'pg'
 import { createCodec } from '../src/commands/codec.ts'
 import { eventTypes } from '../src/commands/event-types.ts'
-import type { ProjectFact } from '../src/commands/project/events.ts'
-import { decide } from '../src/commands/repository/decide.ts'
-import type { RepositoryFact } from '../src/commands/repository/events.ts'
-import { uploadAggregate } from '../src/commands/upload/aggregate.ts'
-import { BlobUploaded } from '../src/commands/upload/events.ts'
-import type { UserFact } from '../src/commands/user/events.ts'
-import { digestOf } from '../src/oci/digest.ts'
-import type { Digest } from '../src/oci/digest.ts'
-import { isRefusal } from '../src/oci/errors.ts'
-import { OCI_IMAGE_CONFIG, OCI_IMAGE_MANIFEST } from '../src/oci/media-types.ts'
-import { parseTag } from '../src/oci/names.ts'
-import type { Tag } from '../src/oci/names.ts'
-import type { Actor, Event, Fact } from '../src/ports/event.ts'
-import { repositoryKey, streams } from '../src/ports/streams.ts'
-import type { RepositoryKey } from '../src/ports/streams.ts'
-import { connectToRunning } from '../src/storage/postgres/embedded.ts'
+import { algorithmOf, hexOf } from '../src/oci/digest.ts'
+import type { BlobStore } from '../src/ports/blob-store.ts'
+import type { EncodedEvent, EventLog } from '../src/ports/event-log.ts'
+import { position } from '../src/ports/position.ts'
+import { laneOf } from '../src/ports/streams.ts'
+import type { Lane } from '../src/ports/streams.ts'
 import { openPostgresLog } from '../src/storage/events/postgres/log.ts'
 import { loadMasterKey, openFileKeyStore } from '../src/storage/keys/file.ts'
 import { createSealer } from '../src/storage/keys/sealer.ts'
-import { drained } from './measure.ts'
-import type { Registry } from './registry.ts'
-import { startOwn } from './varve.ts'
+import { generateHistory } from '../test/support/history.ts'
+import type { History, HistoryShape } from '../test/support/history.ts'
 
-/** Manifests of one repository that go into one append: with their tags they stay under a megabyte. */
-const MANIFESTS_AN_APPEND = 400
-/** As many as an event of a storm holds. */
-const PULLS_AN_EVENT = 2_000
-const CALLERS = 50
-/** Appends under way at once: Postgres inserts one while this process encodes the next. */
-const IN_FLIGHT = 3
-
-export type Filler = {
-  /**
-   * Pushes so many manifests to a repository of `library`, each its own, tagged `t0000000`, `t0000001` … where they have no subject.
-   * Answers their digests.
-   */
-  manifests(path: string, count: number, subject?: Digest): Promise<readonly Digest[]>
-  /** Records so many pulls of these manifests, and of layers of theirs: of 13 pulls one is of a manifest, by its tag. */
-  pulls(path: string, digests: readonly Digest[], count: number): Promise<void>
-  close(): Promise<void>
+export type Filling = {
+  readonly dataFolder: string
+  /** The data folder's Postgres, which must run. */
+  readonly connection: pg.ClientConfig
+  /** How many records the log is to have more: a state event counts as one, and so does each pull. */
+  readonly records: number
+  readonly pullsPerEvent: number
+  readonly seed: number
+  /** Of the records, so many are state events; `stateShare` of the shape is made from it. */
+  readonly stateShare: number
+  readonly shape?: Partial<Omit<HistoryShape, 'stateShare'>>
 }
 
-export const tagOf = (index: number): string => `t${String(index).padStart(7, '0')}`
+type Waiting = { readonly stream: string; readonly revision: number; readonly event: EncodedEvent }
+
+/** So many events go to Postgres in one transaction. */
+const FLUSH_EVENTS = 5_000
 
 /**
- * Puts years of use into a Varve that runs, in minutes: events by the real deciders, appended to its log, and bytes where it keeps
- * them, but unsynced. The server follows, as it follows another server on its log.
+ * Puts a history into a data folder as fast as may be: events as the codec writes them, under the log's lock at dense positions, but
+ * many to a statement, and without what an append checks; manifests as blobs, unsynced. For benchmarks only.
  */
-export async function openFiller(registry: Registry): Promise<Filler> {
-  const connection = await connectToRunning(registry.folder)
-  if (connection === undefined) throw new Error('Varve\'s Postgres does not run')
-  const log = await openPostgresLog(connection, createCodec(eventTypes))
-  const keys = await openFileKeyStore({ folder: registry.folder, masterKey: await loadMasterKey(join(registry.folder, 'master.key')) })
-  const sealer = createSealer(keys)
-  const [admin] = (await allOf<UserFact>(streams.users)).map(({ data }) => data.user)
-  const library = (await allOf<ProjectFact>(streams.projects)).find(({ data }) => data.name === 'library')?.data.project
-  if (admin === undefined || library === undefined) throw new Error('Varve has not begun its log')
-  const who = await someone(admin)
-  const underWay = new Set<Promise<void>>()
+export async function fill({ dataFolder, connection, records, pullsPerEvent, seed, stateShare, shape }: Filling): Promise<History> {
+  const codec = createCodec(eventTypes)
+  const log = await openPostgresLog(connection, codec)
+  const client = new pg.Client(connection)
+  await client.connect()
+  const keys = await openFileKeyStore({ folder: dataFolder, masterKey: await loadMasterKey(join(dataFolder, 'master.key')) })
+  let waiting: Waiting[] = []
+  let flushed: Promise<unknown> = Promise.resolve()
 
-  async function allOf<F extends Fact>(stream: string): Promise<Event<F>[]> {
-    const events: Event<F>[] = []
-    for await (const { event } of log.readStream(stream, -1)) events.push(event as Event<F>)
-    return events
+  async function flush(): Promise<void> {
+    const batch = waiting
+    waiting = []
+    // One flush runs while the next batch is made.
+    const before = flushed
+    flushed = before.then(() => write(batch))
+    await before
   }
 
-  async function someone(subject: string) {
-    const clear = { name: 'admin', address: '10.0.0.7', userAgent: 'containerd/v2.1.4' }
-    return { actor: { kind: 'user', subject }, private: await sealer.seal(subject, JSON.stringify(clear)) } as const
+  async function write(batch: readonly Waiting[]): Promise<void> {
+    await client.query('begin')
+    const { rows } = await client.query<{ head: string }>('select varve_log.lock_and_head() as head')
+    const head = Number(rows[0]?.head)
+    const numbered = batch.map((each, index) => ({ ...each, position: head + 1 + index }))
+    for (const lane of ['state', 'activity'] as const) await insert(lane, numbered.filter((each) => laneOf(each.stream) === lane))
+    await client.query('commit')
   }
 
-  /** Sends an append, and waits where enough are under way. */
-  async function append(stream: string, expected: number, events: readonly Event[]): Promise<void> {
-    const sent = log.append(stream, expected, events).then(({ status }) => {
-      underWay.delete(sent)
-      if (status === 'conflict') throw new Error(`${stream} is written to by another`)
-    })
-    underWay.add(sent)
-    if (underWay.size >= IN_FLIGHT) await Promise.race(underWay)
+  async function insert(lane: Lane, rows: readonly (Waiting & { readonly position: number })[]): Promise<void> {
+    if (rows.length === 0) return
+    await client.query(
+      `insert into varve_log.${lane} (pos, stream, rev, id, hash, body)
+       select * from unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $5::bytea[], $6::text[])`,
+      [
+        rows.map((row) => row.position),
+        rows.map((row) => row.stream),
+        rows.map((row) => row.revision),
+        rows.map((row) => row.event.id),
+        rows.map((row) => row.event.hash),
+        rows.map((row) => row.event.text),
+      ],
+    )
   }
 
-  const settle = async (): Promise<void> => {
-    await Promise.all(underWay)
-  }
-
-  const wrap = <F extends Fact>(fact: F): Event<F> => ({ ...fact, id: randomUUID(), at: new Date().toISOString(), ...who, requestId: randomUUID() })
-
-  function store(document: object): { readonly digest: Digest; readonly size: number } {
-    const bytes = Buffer.from(JSON.stringify(document))
-    const digest = digestOf('sha256', bytes)
-    writeFileSync(registry.blobFile(digest), bytes)
-    return { digest, size: bytes.length }
-  }
-
-  /** A blob that the repository holds, as pushed. */
-  async function upload(repository: RepositoryKey, document: object): Promise<{ readonly digest: Digest; readonly size: number }> {
-    const blob = store(document)
-    const fact = BlobUploaded({ repository, ...blob })
-    await append(uploadAggregate(randomUUID()).stream, -1, [wrap(fact)])
-    return blob
-  }
-
-  return {
-    async manifests(path, count, subject) {
-      const key = repositoryKey(library, path)
-      const stream = streams.repository(key)
-      const before = (await allOf<RepositoryFact>(stream)).length
-      let state = { revision: before - 1, exists: before > 0, tags: new Map<Tag, Digest>(), manifests: new Map<Digest, boolean>(), blobs: new Map<Digest, boolean>() }
-      const config = await upload(key, { architecture: 'amd64', os: 'linux', of: path })
-      const layer = await upload(key, { layer: 'of every manifest', of: path })
-      const blobs = [config.digest, layer.digest]
-      state = { ...state, blobs: new Map(blobs.map((digest) => [digest, true])) }
-      const digests: Digest[] = []
-      let events: Event[] = []
-      for (let index = 0; index < count; index += 1) {
-        const { digest, size } = store({
-          schemaVersion: 2,
-          mediaType: OCI_IMAGE_MANIFEST,
-          ...(subject === undefined ? {} : { artifactType: 'application/vnd.example.sbom', subject: { mediaType: OCI_IMAGE_MANIFEST, digest: subject, size: 500 } }),
-          config: { mediaType: OCI_IMAGE_CONFIG, ...config },
-          layers: [{ mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...layer }],
-          annotations: { 'org.opencontainers.image.revision': `${path} ${index} ${randomUUID()}` },
-        })
-        const tags = subject === undefined ? [tagNamed(tagOf(index))] : []
-        const references = subject === undefined ? tags : [digest]
-        const facts = decide(state, {
-          type: 'PushManifest', digest, mediaType: OCI_IMAGE_MANIFEST, sizeBytes: size, tags, references, blobs, children: [], sparse: false,
-          ...(subject === undefined ? {} : { subject }),
-        })
-        if (isRefusal(facts)) throw new Error(facts.message)
-        state = { ...state, exists: true }
-        digests.push(digest)
-        events.push(...facts.map(wrap))
-        if (index % MANIFESTS_AN_APPEND < MANIFESTS_AN_APPEND - 1 && index < count - 1) continue
-        await append(stream, state.revision, events)
-        state = { ...state, revision: state.revision + events.length }
-        events = []
-      }
-      await settle()
-      return digests
-    },
-
-    async pulls(path, digests, count) {
-      const repository = repositoryKey(library, path)
-      const boot = randomUUID()
-      const system: Actor = { kind: 'system', subject: boot }
-      const event = (fact: Fact): Event => ({ ...fact, id: randomUUID(), at: new Date().toISOString(), actor: system })
-      const callers = await Promise.all(Array.from({ length: CALLERS }, async () => {
-        const { actor, private: sealed } = await someone(randomUUID())
-        return { ...actor, private: sealed }
-      }))
-      const layers = Array.from({ length: 12 }, (_, index) => digestOf('sha256', Buffer.from(`layer ${index} of ${path}`)))
-      await append(streams.activity(boot), -1, [event(ProcessStarted({ release: '0.1.0' }))])
-      for (let [done, revision] = [0, 0]; done < count; done += PULLS_AN_EVENT, revision += 1) {
-        const digest = digests[revision % digests.length]
-        if (digest === undefined) throw new Error('there is nothing to pull')
-        const data: PullsData = {
-          callers,
-          artifacts: [{ repository, digest }, ...layers.map((each) => ({ repository, digest: each, blob: true as const }))],
-          columns: [...PULL_COLUMNS],
-          pulls: Array.from({ length: Math.min(PULLS_AN_EVENT, count - done) }, (_, index): PullsData['pulls'][number] => {
-            const [caller, artifact] = [index % CALLERS, index % 13]
-            const request = randomUUID()
-            return artifact === 0 ? [caller, 0, index >> 4, request, 'latest', null, null, null, null] : [caller, artifact, index >> 4, request]
-          }),
-        }
-        await append(streams.activity(boot), revision, [event(PullsRecorded(data))])
-      }
-      await settle()
-    },
-
-    close: () => log.close(),
-  }
-}
-
-/** A Varve of its own for rows that share it, started and filled when the first of them asks for it. */
-export function sharedFilled(fill: (filler: Filler) => Promise<void>): { readonly get: () => Promise<Registry>; readonly end: () => Promise<void> } {
-  let started: Promise<Registry> | undefined
-  return {
-    get: () => (started ??= startFilled(fill)),
-    async end() {
-      const registry = await started?.catch(() => undefined)
-      started = undefined
-      await registry?.stop()
+  const bulk: EventLog = {
+    ...log,
+    async append(stream, expected, events) {
+      waiting.push(...events.map((event, index) => ({ stream, revision: expected + 1 + index, event: codec.encode(event) })))
+      if (waiting.length >= FLUSH_EVENTS) await flush()
+      return { status: 'appended', positions: events.map((_, index) => position('bulkfill', index + 1)) }
     },
   }
-}
-
-/** It has caught up when it is answered. */
-async function startFilled(fill: (filler: Filler) => Promise<void>): Promise<Registry> {
-  const registry = await startOwn()
+  const stateEvents = records * stateShare
+  const pullEvents = (records - stateEvents) / pullsPerEvent
   try {
-    const filler = await openFiller(registry)
-    await fill(filler).finally(() => filler.close())
-    await drained(registry.trail)
-    return registry
-  } catch (error) {
-    await registry.stop()
-    throw error
+    const history = await generateHistory(bulk, {
+      seed,
+      events: Math.round(stateEvents + pullEvents),
+      start: new Date('2026-01-01T00:00:00.000Z'),
+      sealer: createSealer(keys),
+      blobs: await unsyncedBlobs(dataFolder),
+      pullsPerEvent,
+      shape: { repositories: 300, callers: 200, ...shape, stateShare: stateEvents / (stateEvents + pullEvents) },
+    })
+    await flush()
+    await flushed
+    await client.query('vacuum analyze varve_log.state; ')
+    await client.query('vacuum analyze varve_log.activity')
+    return history
+  } finally {
+    await client.end()
+    await log.close()
   }
 }
 
-function tagNamed(text: string): Tag {
-  const tag = parseTag(text)
-  if (tag === undefined) throw new Error(`${text} is no tag`)
-  return tag
+async function unsyncedBlobs(dataFolder: string): Promise<Pick<BlobStore, 'put'>> {
+  const folder = join(dataFolder, 'blobs')
+  for (const algorithm of ['sha256', 'sha512']) {
+    for (let fan = 0; fan < 256; fan += 1) await mkdir(join(folder, algorithm, fan.toString(16).padStart(2, '0')), { recursive: true })
+  }
+  return {
+    async put(digest, bytes) {
+      const hex = hexOf(digest)
+      await writeFile(join(folder, algorithmOf(digest), hex.slice(0, 2), hex), bytes)
+      return 'stored'
+    },
+  }
 }

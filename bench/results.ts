@@ -61,6 +61,13 @@ export function merge(before: Results, run: Run, measured: readonly RowResult[])
   return { runs: runs.filter(({ date }) => rows.some((row) => row.run === date)), rows }
 }
 
+/** As it is kept: a line a row, no digits that mean nothing. */
+export function resultsText({ runs, rows }: Results): string {
+  const line = (value: object): string =>
+    JSON.stringify(value, (_, each: unknown) => (typeof each === 'number' && !Number.isInteger(each) ? Number(each.toPrecision(5)) : each))
+  return `{"runs": [\n${runs.map(line).join(',\n')}\n], "rows": [\n${rows.map(line).join(',\n')}\n]}\n`
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1

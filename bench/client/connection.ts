@@ -5,7 +5,7 @@ export type Answer = { readonly status: number; readonly bodyBytes: number }
 
 export type Connection = {
   /** Sends a request as it stands and throws the answer's body away. One at a time. */
-  ask(request: string): Promise<Answer>
+  readonly ask: (request: string) => Promise<Answer>
   readonly socket: Socket
 }
 

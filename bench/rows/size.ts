@@ -96,6 +96,7 @@ const row = (name: string, measure: (registry: Registry) => Promise<Figures>): R
   name: `growth of Varve's process, cache ${CACHE}: ${name}`,
   unit: 'MiB',
   registries: ['Varve'],
+  rounds: 3,
   async measure() {
     const registry = await startOwn({ VARVE_CACHE_BYTES: CACHE })
     try {

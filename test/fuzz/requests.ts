@@ -30,6 +30,8 @@ export type Method = (typeof METHODS)[number]
 /** A repository that no request changes, so that the same question gets the same answer. */
 export const KEPT = 'kept/a'
 export const NONE = `sha256:${'0'.repeat(64)}`
+/** One that no request makes. */
+const ABSENT = 'kept/none'
 const NO_UPLOAD = '00000000-0000-4000-8000-000000000000'
 
 type Maker = (world: World, random: Seeded) => Partial<Request> & Pick<Request, 'path'>
@@ -79,10 +81,10 @@ export function steadyRequest(route: Route, method: Method, world: World, random
   const kept = (kind: string): string => random.pick(world.kept.slice(0, -1).filter((path) => path.includes(kind)))
   const steady: Partial<Record<Route, Maker>> = {
     catalog: () => ({ path: '/v2/_catalog', query: [random.pick(['n=0', 'n=x', 'n=-1'])] }),
-    tags: () => ({ path: `/v2/${random.pick([KEPT, 'fuzz/none', 'NO'])}/tags/list` }),
+    tags: () => ({ path: `/v2/${random.pick([KEPT, ABSENT, 'NO'])}/tags/list` }),
     referrers: () => ({ path: `/v2/${KEPT}/referrers/${random.pick([NONE, 'sha256:x', ...world.digests])}` }),
-    manifests: () => ({ path: read ? random.pick([kept('/manifests/'), `/v2/${KEPT}/manifests/none`]) : `/v2/fuzz/none/manifests/${NONE}`, body: method === 'PUT' ? Buffer.from('{') : undefined }),
-    blobs: () => ({ path: read ? random.pick([kept('/blobs/'), `/v2/${KEPT}/blobs/${NONE}`]) : `/v2/fuzz/none/blobs/${NONE}` }),
+    manifests: () => ({ path: read ? random.pick([kept('/manifests/'), `/v2/${KEPT}/manifests/none`]) : `/v2/${ABSENT}/manifests/${NONE}`, body: method === 'PUT' ? Buffer.from('{') : undefined }),
+    blobs: () => ({ path: read ? random.pick([kept('/blobs/'), `/v2/${KEPT}/blobs/${NONE}`]) : `/v2/${ABSENT}/blobs/${NONE}` }),
     start: () => ({ path: `/v2/${KEPT}/blobs/uploads/`, query: ['digest=x'] }),
     upload: () => ({ path: `/v2/${KEPT}/blobs/uploads/${NO_UPLOAD}`, query: [`digest=${NONE}`], body: method === 'PATCH' ? Buffer.from('abc') : undefined }),
     metrics: () => ({ path: '/metrics' }),
