@@ -14,6 +14,7 @@ import type { Fact } from '../src/ports/event.ts'
 import { openPostgresLog } from '../src/storage/events/postgres/log.ts'
 import { startEmbeddedPostgres } from '../src/storage/postgres/embedded.ts'
 import { fill } from './fill.ts'
+import { median } from './results.ts'
 
 const root = join(import.meta.dirname, '..')
 /** What /proc counts processor time in. */
@@ -67,8 +68,19 @@ export async function measureFilled(records: number, pullsPerEvent: number): Pro
   })
 }
 
-/** The buffers that an append touches, before and after another session has held a snapshot for `seconds` while appends went on. */
-export async function measureSnapshot(seconds: number): Promise<{ readonly appends: number; readonly before: number; readonly after: number }> {
+export type SnapshotResult = { readonly appends: number; readonly beside: number; readonly without: number }
+
+/**
+ * The buffers that an append touches after another session has held a snapshot for `seconds` while appends went on, and after as many
+ * appends without one: a longer log has deeper indexes in any case.
+ */
+export async function measureSnapshot(seconds: number): Promise<SnapshotResult> {
+  const { appends, buffers: beside } = await appendAndCount((done) => done < seconds * 1000, true)
+  const { buffers: without } = await appendAndCount((_, count) => count < appends, false)
+  return { appends, beside, without }
+}
+
+async function appendAndCount(more: (ms: number, appends: number) => boolean, snapshot: boolean): Promise<{ readonly appends: number; readonly buffers: number }> {
   return withPostgres(async (_, connection) => {
     const log = await openPostgresLog(connection, createCodec(eventTypes))
     const [client, holder] = [new pg.Client(connection), new pg.Client(connection)]
@@ -77,38 +89,25 @@ export async function measureSnapshot(seconds: number): Promise<{ readonly appen
     const actor = { kind: 'system', subject: randomUUID() } as const
     const eventOf = (fact: Fact) => ({ ...fact, id: randomUUID(), at: new Date().toISOString(), actor })
     const stream = `activity-${actor.subject}`
-    let revision = -1
     await log.append('log', -1, [eventOf(LogNamed({ log: 'snapshot' }))])
-
-    async function append(forMs: number): Promise<void> {
-      const end = performance.now() + forMs
-      for (; performance.now() < end; revision += 1) await log.append(stream, revision, [eventOf(ProcessStarted({ release: '1' }))])
-    }
-
-    async function buffers(): Promise<number> {
-      const touched: number[] = []
-      for (; touched.length < 101; revision += 1) {
-        const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
-          `explain (analyze, buffers, format json) select * from varve_log.append_activity('${stream}', ${revision}, gen_random_uuid(), '', '{}')`,
-        )
-        const plan = rows[0]?.['QUERY PLAN'][0].Plan
-        touched.push((plan?.['Shared Hit Blocks'] ?? NaN) + (plan?.['Shared Read Blocks'] ?? NaN))
-      }
-      return touched.sort((a, b) => a - b)[50] ?? NaN
-    }
-
-    // As many appends first as will follow, so that the indexes are as deep.
-    await append(seconds * 500)
-    await buffers()
-    await append(seconds * 500)
-    const [before, from] = [await buffers(), revision]
-    await holder.query('begin isolation level repeatable read')
+    await log.append(stream, -1, [eventOf(ProcessStarted({ release: '1' }))])
+    if (snapshot) await holder.query('begin isolation level repeatable read')
     await holder.query('select count(*) from varve_log.activity')
-    await append(seconds * 1000)
-    const after = await buffers()
+
+    const started = performance.now()
+    let appends = 0
+    for (; more(performance.now() - started, appends); appends += 1) await log.append(stream, appends, [eventOf(ProcessStarted({ release: '1' }))])
+    const touched: number[] = []
+    while (touched.length < 101) {
+      const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
+        `explain (analyze, buffers, format json) select * from varve_log.append_activity('${stream}', ${appends + touched.length}, gen_random_uuid(), '', '{}')`,
+      )
+      const plan = rows[0]?.['QUERY PLAN'][0].Plan
+      touched.push((plan?.['Shared Hit Blocks'] ?? NaN) + (plan?.['Shared Read Blocks'] ?? NaN))
+    }
     for (const each of [holder, client]) await each.end()
     await log.close()
-    return { appends: revision - from, before, after }
+    return { appends, buffers: median(touched) }
   })
 }
 
@@ -126,8 +125,8 @@ async function withPostgres<T>(work: (dataFolder: string, connection: pg.ClientC
 if (import.meta.main) {
   const { values } = parseArgs({ options: { records: { type: 'string', default: '100000,1000000' }, snapshot: { type: 'string', default: '0' } } })
   if (values.snapshot !== '0') {
-    const { appends, before, after } = await measureSnapshot(Number(values.snapshot))
-    process.stdout.write(`a snapshot held for ${values.snapshot} s and ${appends} appends: ${before} buffers an append before, ${after} after\n`)
+    const { appends, beside, without } = await measureSnapshot(Number(values.snapshot))
+    process.stdout.write(`after ${appends} appends in ${values.snapshot} s: ${beside} buffers an append beside a snapshot held all the time, ${without} without one\n`)
   } else {
     process.stdout.write('records | pulls an event | records/s | folded (s) | indexes (s) | CPU of the process (s) | peak (MiB)\n')
     for (const pullsPerEvent of [1, 100]) {
