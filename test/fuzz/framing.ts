@@ -82,7 +82,11 @@ export const FRAMING: Readonly<Record<string, RawKind>> = {
     const sized = random.below(2) === 0
     const first = sized ? written(outer) : chunked(request, Buffer.concat([chunk(inner), bytes('0\r\n\r\n')]))
     // Chunks that nobody asked for have no known end, so the connection may end with the answer.
-    return { pieces: [Buffer.concat([first, written(second)])], requests: [outer, second], owed: sized ? 2 : 1 }
+    const whole = Buffer.concat([first, written(second)])
+    // Or the head comes alone, and looks like all there is.
+    const head = whole.indexOf('\r\n\r\n') + 4
+    const pieces = random.below(2) === 0 ? [whole] : [whole.subarray(0, head), whole.subarray(head)]
+    return { pieces, pauseMs: 3, requests: [outer, second], owed: sized ? 2 : 1 }
   },
   'very many headers': (request, random) => {
     const count = random.pick([100, 900, 3_000])
