@@ -6,6 +6,7 @@ import { eventTypes } from '../src/commands/event-types.ts'
 import { algorithmOf, hexOf } from '../src/oci/digest.ts'
 import type { BlobStore } from '../src/ports/blob-store.ts'
 import type { EncodedEvent, EventLog } from '../src/ports/event-log.ts'
+import type { Sealer } from '../src/ports/key-store.ts'
 import { position } from '../src/ports/position.ts'
 import { laneOf } from '../src/ports/streams.ts'
 import type { Lane } from '../src/ports/streams.ts'
@@ -30,25 +31,59 @@ export type Filling = {
 
 type Waiting = { readonly stream: string; readonly revision: number; readonly event: EncodedEvent }
 
-/** So many events go to Postgres in one transaction. */
+/** So many events, or bytes of them, go to Postgres in one transaction. */
 const FLUSH_EVENTS = 5_000
+const FLUSH_BYTES = 8_000_000
+
+export type BulkLog = EventLog & {
+  /** All that was appended is in the log, and what plans queries knows of it. */
+  settle(): Promise<void>
+}
+
+/** Puts a history into a data folder as fast as may be; manifests as blobs, unsynced. For benchmarks only. */
+export async function fill({ dataFolder, connection, records, pullsPerEvent, seed, stateShare, shape }: Filling): Promise<History> {
+  const log = await openBulkLog(connection)
+  const stateEvents = records * stateShare
+  const pullEvents = (records - stateEvents) / pullsPerEvent
+  try {
+    const history = await generateHistory(log, {
+      seed,
+      events: Math.round(stateEvents + pullEvents),
+      start: new Date('2026-01-01T00:00:00.000Z'),
+      sealer: await sealerOf(dataFolder),
+      blobs: await unsyncedBlobs(dataFolder),
+      pullsPerEvent,
+      shape: { repositories: 300, callers: 200, ...shape, stateShare: stateEvents / (stateEvents + pullEvents) },
+    })
+    await log.settle()
+    return history
+  } finally {
+    await log.close()
+  }
+}
+
+/** What seals under the keys of a data folder. */
+export async function sealerOf(dataFolder: string): Promise<Sealer> {
+  return createSealer(await openFileKeyStore({ folder: dataFolder, masterKey: await loadMasterKey(join(dataFolder, 'master.key')) }))
+}
 
 /**
- * Puts a history into a data folder as fast as may be: events as the codec writes them, under the log's lock at dense positions, but
- * many to a statement, and without what an append checks; manifests as blobs, unsynced. For benchmarks only.
+ * A log that is appended to as fast as may be: events as the codec writes them, under the log's lock at dense positions, but many to
+ * a statement, later than its append says, and without what an append checks. The positions that it answers are made up.
  */
-export async function fill({ dataFolder, connection, records, pullsPerEvent, seed, stateShare, shape }: Filling): Promise<History> {
+export async function openBulkLog(connection: pg.ClientConfig): Promise<BulkLog> {
   const codec = createCodec(eventTypes)
   const log = await openPostgresLog(connection, codec)
   const client = new pg.Client(connection)
   await client.connect()
-  const keys = await openFileKeyStore({ folder: dataFolder, masterKey: await loadMasterKey(join(dataFolder, 'master.key')) })
   let waiting: Waiting[] = []
+  let waitingBytes = 0
   let flushed: Promise<unknown> = Promise.resolve()
 
   async function flush(): Promise<void> {
     const batch = waiting
     waiting = []
+    waitingBytes = 0
     // One flush runs while the next batch is made.
     const before = flushed
     flushed = before.then(() => write(batch))
@@ -80,34 +115,27 @@ export async function fill({ dataFolder, connection, records, pullsPerEvent, see
     )
   }
 
-  const bulk: EventLog = {
+  return {
     ...log,
     async append(stream, expected, events) {
-      waiting.push(...events.map((event, index) => ({ stream, revision: expected + 1 + index, event: codec.encode(event) })))
-      if (waiting.length >= FLUSH_EVENTS) await flush()
+      for (const [index, given] of events.entries()) {
+        const event = codec.encode(given)
+        waiting.push({ stream, revision: expected + 1 + index, event })
+        waitingBytes += event.sizeBytes
+      }
+      if (waiting.length >= FLUSH_EVENTS || waitingBytes >= FLUSH_BYTES) await flush()
       return { status: 'appended', positions: events.map((_, index) => position('bulkfill', index + 1)) }
     },
-  }
-  const stateEvents = records * stateShare
-  const pullEvents = (records - stateEvents) / pullsPerEvent
-  try {
-    const history = await generateHistory(bulk, {
-      seed,
-      events: Math.round(stateEvents + pullEvents),
-      start: new Date('2026-01-01T00:00:00.000Z'),
-      sealer: createSealer(keys),
-      blobs: await unsyncedBlobs(dataFolder),
-      pullsPerEvent,
-      shape: { repositories: 300, callers: 200, ...shape, stateShare: stateEvents / (stateEvents + pullEvents) },
-    })
-    await flush()
-    await flushed
-    await client.query('vacuum analyze varve_log.state; ')
-    await client.query('vacuum analyze varve_log.activity')
-    return history
-  } finally {
-    await client.end()
-    await log.close()
+    async settle() {
+      await flush()
+      await flushed
+      await client.query('vacuum analyze varve_log.state')
+      await client.query('vacuum analyze varve_log.activity')
+    },
+    async close() {
+      await client.end()
+      await log.close()
+    },
   }
 }
 

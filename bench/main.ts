@@ -9,6 +9,8 @@ import { renderInto } from './report.ts'
 import { merge, resultsText } from './results.ts'
 import type { Figures, RegistryName, Results, RowResult, Run } from './results.ts'
 import { blobRows } from './rows/blobs.ts'
+import { growthRows } from './rows/growth.ts'
+import { listRows, startRows } from './rows/lists.ts'
 import { manifestRows } from './rows/manifests.ts'
 import { pushRows } from './rows/pushes.ts'
 import { sizeRows } from './rows/size.ts'
@@ -33,7 +35,7 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows, ...sizeRows]
+const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows, ...listRows, ...startRows, ...sizeRows, ...growthRows]
 const wanted = all.filter(({ name }) => new RegExp(options.only, 'i').test(name))
 const peers = PEER_NAMES.filter((name) => options.peers.split(',').includes(name))
 if (wanted.length === 0) throw new Error(`no row is called like ${options.only}`)
@@ -79,6 +81,7 @@ async function measureAll(): Promise<RowResult[]> {
       .filter(([, figures]) => Object.keys(figures).length > 0)
       .map(([{ group, name, unit }, figures]) => ({ group, name, unit, run: run.date, measured: figures }))
   } finally {
+    for (const row of wanted) await row.end?.()
     for (const registry of registries) await registry.stop()
   }
 }

@@ -113,8 +113,10 @@ async function keepRunning(port: number, start: () => ChildProcess) {
     stop,
     async restart() {
       await stop()
+      const started = performance.now()
       child = start()
       await answers(port, child)
+      return (performance.now() - started) / 1000
     },
   }
 }

@@ -10,7 +10,8 @@ export type Registry = {
   readonly processes: () => Processes
   /** Where it keeps a blob's bytes. */
   blobFile(digest: string): string
-  restart(): Promise<void>
+  /** Ends it and starts it anew; answers how many seconds the start took, until it was ready. */
+  restart(): Promise<number>
   stop(): Promise<void>
   /** Only Varve records pulls. */
   readonly trail?: Trail
@@ -22,7 +23,7 @@ export type Processes = { readonly server: readonly number[]; readonly database:
 export type Trail = {
   /** The number of the log's last position. */
   head(): Promise<number>
-  /** How many events the trail is behind the log. */
+  /** How many events the slowest of the projections, mostly the trail, is behind the log. */
   lag(): Promise<number>
   /** How many pulls the log holds after a position. */
   recordedAfter(position: number): Promise<number>

@@ -14,6 +14,8 @@ export type Row = {
   prepare?(registry: Registry): Promise<unknown>
   /** `seconds`: how long a load lasts that could last for any time. */
   measure(registry: Registry, seconds: number): Promise<Figures>
+  /** Ends what the row started of its own, after the last round and after a failure. */
+  end?(): Promise<void>
 }
 
 export const EVERYBODY: readonly RegistryName[] = ['Varve', 'distribution', 'docker-registry', 'nginx']
