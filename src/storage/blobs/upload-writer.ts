@@ -9,6 +9,18 @@ const SPACE_CHECK_BYTES = 64 * 1024 * 1024
 /** The disk begins with these while more arrive, so that little is left to sync at the end. */
 const SYNC_BYTES = 16 * 1024 * 1024
 
+/** Written buffers are used again: new ones for each upload would have V8 look through its whole heap again and again. */
+const MAX_SPARE_BUFFERS = 64
+const spareBuffers: Buffer[] = []
+
+function takeBuffer(): Buffer {
+  return spareBuffers.pop() ?? Buffer.allocUnsafeSlow(WRITE_BYTES)
+}
+
+function giveBack(...buffers: readonly Buffer[]): void {
+  for (const buffer of buffers) if (spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(buffer)
+}
+
 /** Node's hashes have no saved form, so it lives as long as the process, and is trusted only while `hashed` is the file's size. */
 export type RunningHash = { readonly algorithm: DigestAlgorithm; readonly hash: Hash; hashed: number }
 
@@ -17,7 +29,7 @@ export type RunningHash = { readonly algorithm: DigestAlgorithm; readonly hash: 
  * gathers.
  */
 export function createUploadWriter(file: FileHandle, size: number, running: RunningHash | undefined, hasSpace: () => Promise<boolean>) {
-  let [filling, spare] = [Buffer.allocUnsafeSlow(WRITE_BYTES), Buffer.allocUnsafeSlow(WRITE_BYTES)]
+  let [filling, spare] = [takeBuffer(), takeBuffer()]
   let filled = 0
   let sizeBytes = size
   let unchecked = 0
@@ -83,11 +95,16 @@ export function createUploadWriter(file: FileHandle, size: number, running: Runn
       }
       return true
     },
-    /** Waits until all is written; false where there is no room. Rejects where bytes could not be synced, and may be lost. */
+    /** To be called once, last. Waits until all is written; false where there is no room. Rejects where bytes could not be synced, and may be lost. */
     async end(): Promise<boolean> {
-      const stored = (await flush()) && (await writing)
-      await syncing
-      return stored
+      try {
+        const stored = (await flush()) && (await writing)
+        await syncing
+        return stored
+      } finally {
+        // However it ended, no write is under way any more.
+        giveBack(filling, spare)
+      }
     },
   }
 }
