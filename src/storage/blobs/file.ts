@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { constants, link, mkdir, open, opendir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { constants, link, mkdir, open, opendir, readFile, rename, rm, stat, statfs, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { algorithmOf, digestFromHash, digestOf, hexOf, parseDigest } from '../../oci/digest.ts'
@@ -12,6 +12,9 @@ import type { RunningHash } from './upload-writer.ts'
 
 /** What one read brings: with one read ahead, a stalled client holds two of these. */
 const READ_BYTES = 128 * 1024
+/** More than is written in that time. */
+const SPACIOUS_BYTES = 8 * 1024 ** 3
+const SPACIOUS_MS = 1_000
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512']
 
 /** Who writes to an upload: at most one at a time. */
@@ -41,9 +44,15 @@ export async function openFileBlobStore(options: {
   const pathOf = (digest: Digest) => join(blobs, algorithmOf(digest), hexOf(digest).slice(0, 2), hexOf(digest))
   const uploadPath = (id: UploadId) => join(uploads, id)
 
+  /** Until when the file system is not asked again: it had so much room that no pushes could take it in that time. */
+  let spaciousUntil = -Infinity
+
   async function hasSpace(): Promise<boolean> {
+    if (performance.now() < spaciousUntil) return true
     const { bavail, blocks, bsize } = await statfs(uploads)
-    return bavail * bsize >= (options.minFreeBytes ?? defaultReserve(blocks * bsize))
+    const reserve = options.minFreeBytes ?? defaultReserve(blocks * bsize)
+    if (bavail * bsize >= reserve + SPACIOUS_BYTES) spaciousUntil = performance.now() + SPACIOUS_MS
+    return bavail * bsize >= reserve
   }
 
   function claim(id: UploadId): { readonly cancelled: AbortSignal; readonly release: () => void } | undefined {
@@ -338,7 +347,7 @@ async function openFile(path: string, flags: number): Promise<FileHandle | undef
 
 async function removed(path: string): Promise<boolean> {
   try {
-    await rm(path)
+    await unlink(path)
     return true
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return false
