@@ -1,28 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from '@jest/globals'
-import { postgresProcesses } from '../support/postgres-processes.ts'
+import { whilePostgresStopped } from '../support/postgres-processes.ts'
 import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import { openRaw } from '../support/wire.ts'
 
-/** Freezes Postgres as a machine that swaps or a network that hangs would: connections stay open, and nothing answers. */
 async function frozen<T>(dataFolder: string, ms: number, meanwhile: () => Promise<T>): Promise<T> {
-  const processes = postgresProcesses(dataFolder)
-  for (const pid of processes) process.kill(pid, 'SIGSTOP')
-  try {
-    const result = meanwhile()
+  const { answers } = await whilePostgresStopped(dataFolder, async () => {
+    const answers = meanwhile()
     await sleep(ms)
-    for (const pid of processes) process.kill(pid, 'SIGCONT')
-    return await result
-  } finally {
-    for (const pid of processes) {
-      try {
-        process.kill(pid, 'SIGCONT')
-      } catch {
-        // A session that ended meanwhile.
-      }
-    }
-  }
+    return { answers }
+  })
+  return answers
 }
 
 it('waits for a log that is away, serves nothing unrecorded, and says 503 after 10 s', async () => {

@@ -24,6 +24,8 @@ export type VarveServer = {
   readonly authorization: string
   readonly dataFolder: string
   readonly pid: number
+  /** Whether its process, which may be stopped, is there. */
+  alive(): boolean
   /** What the server wrote so far. */
   output(): string
   /** Runs `varve …` on the same data folder. */
@@ -38,6 +40,8 @@ export type VarveServer = {
 
 export type ServerOptions = {
   readonly env?: Readonly<Record<string, string>>
+  /** Instead of a temporary one. */
+  readonly dataFolder?: string
   readonly tls?: { readonly certFile: string; readonly keyFile: string }
   /** Put before the command, such as `strace -f …`. */
   readonly wrapper?: readonly string[]
@@ -50,7 +54,7 @@ afterAll(async () => {
 
 /** Starts `varve serve` as a process of its own, as a user does, on a free port of the loopback. Ended after the test file at the latest. */
 export async function startVarve(options: ServerOptions = {}): Promise<VarveServer> {
-  const dataFolder = await mkdtemp(join(tmpdir(), 'varve-server-'))
+  const dataFolder = options.dataFolder ?? (await mkdtemp(join(tmpdir(), 'varve-server-')))
   const host = `127.0.0.1:${await freePort()}`
   const env = {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VARVE_') && name !== 'NODE_OPTIONS')),
@@ -90,8 +94,10 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
     return started
   }
 
+  const alive = () => child.exitCode === null && child.signalCode === null
+
   async function end(signal: NodeJS.Signals): Promise<void> {
-    if (child.exitCode !== null || child.signalCode !== null) return
+    if (!alive()) return
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
     // One that does not end would keep the tests from ending.
@@ -110,6 +116,7 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
     get pid() {
       return child.pid ?? 0
     },
+    alive,
     output: () => output,
     varve: (...args) => finish(command, args, env),
     kill: end,

@@ -1,25 +1,17 @@
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
+import { mountDisk } from '../../support/disk.ts'
 import { OCI_MANIFEST, imageManifest, registryClient, sha256 } from '../../support/registry.ts'
 import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
 import { wireClient } from '../../support/wire.ts'
 
-const run = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0
-
-/** A file system of 64 MiB, where this process may mount one. */
-const disk = await mkdtemp(join(tmpdir(), 'varve-full-'))
-const mounted = run('mount', '-t', 'tmpfs', '-o', 'size=64m', 'varve-test', disk)
+const disk = mountDisk(64 * 1024 * 1024)
 const closers: (() => void)[] = []
 
-afterAll(async () => {
+afterAll(() => {
   for (const close of closers) close()
-  if (mounted) run('umount', '-l', disk)
-  await rm(disk, { recursive: true, force: true })
+  disk?.unmount()
 })
 
 const clientsOf = (server: VarveServer) => {
@@ -60,11 +52,11 @@ test('under the reserve pushes wait, and pulls and deletions go on', async () =>
   expect(await wire.asked('DELETE', `/v2/p/app/blobs/${image.layerDigest}`)).toBe('202')
 })
 
-const onDisk = mounted ? describe : describe.skip
+const onDisk = disk === undefined ? describe.skip : describe
 
 onDisk('a disk that is full (needs root, to mount one)', () => {
   test('shows nothing half-written, says 503, and goes on once there is room', async () => {
-    const server = await startVarve({ env: { VARVE_BLOBS: `file:${disk}`, VARVE_MIN_FREE: '0' } })
+    const server = await startVarve({ env: { VARVE_BLOBS: `file:${disk?.folder ?? ''}`, VARVE_MIN_FREE: '0' } })
     const { wire, client } = clientsOf(server)
     const kept = randomBytes(20 * 1024 * 1024)
     const image = await client.pushImage('p/app', 'v1', kept)
@@ -82,7 +74,7 @@ onDisk('a disk that is full (needs root, to mount one)', () => {
     expect(await wire.asked('PUT', `${location}?digest=${digest}`)).toBe('400 DIGEST_INVALID')
 
     // Filled to the last byte: a manifest finds no room either.
-    run('dd', 'if=/dev/zero', `of=${join(disk, 'ballast')}`, 'bs=4k')
+    disk?.fill()
     const manifest = imageManifest({ digest: image.configDigest, size: 1 }, [], { annotations: { pad: 'x'.repeat(100_000) } })
     const push = { body: JSON.stringify(manifest), headers: { 'Content-Type': OCI_MANIFEST } }
     expect(await wire.asked('PUT', '/v2/p/app/manifests/v2', push)).toBe('503 UNAVAILABLE')
@@ -92,7 +84,7 @@ onDisk('a disk that is full (needs root, to mount one)', () => {
     expect(await wire.asked('GET', '/v2/p/app/manifests/v1')).toBe('200')
     expect((await server.varve('fsck')).code).toBe(0)
 
-    await rm(join(disk, 'ballast'))
+    disk?.free()
     expect(await wire.asked('DELETE', location)).toBe('204')
     expect(await wire.asked('PUT', '/v2/p/app/manifests/v2', push)).toBe('201')
     const fits = randomBytes(10 * 1024 * 1024)
