@@ -31,6 +31,25 @@ const Envelope = Type.Object(
 /** U+0000, or a surrogate without its other half, as JSON text shows them: either would stop every projection for good. */
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|[dD][89a-fA-F])/
 
+/** An event in RFC 8785 form. The envelope is put in order here; where the data are, too, JSON.stringify writes the same as the library, sooner. */
+function canonicalText(event: Event): string | undefined {
+  const { actor, at, data, id, operation, origin, private: sealed, requestId, type, version } = event
+  const ordered = { actor, at, data, id, operation, origin, private: sealed, requestId, type, version }
+  return isInOrder(ordered) ? JSON.stringify(ordered) : canonicalize(event)
+}
+
+/** Whether keys stand as RFC 8785 (§3.2.3) sorts them. One that looks like an array's index has an order of its own in JavaScript. */
+function isInOrder(data: unknown): boolean {
+  if (typeof data !== 'object' || data === null) return true
+  if (Array.isArray(data)) return data.every(isInOrder)
+  let last = ''
+  for (const [key, value] of Object.entries(data)) {
+    if (key < last || /^\d/.test(key) || !isInOrder(value)) return false
+    last = key
+  }
+  return true
+}
+
 /**
  * The codec over the event types that this release knows: what an event must look like, its canonical form and its hash.
  * The hash is of the event as first written, so it is checked before anything is upcast.
@@ -62,7 +81,7 @@ export function createCodec(types: readonly EventKind[]): EventCodec {
     encode(event): EncodedEvent {
       const kind = checkAll(event)
       if (kind.type.version !== event.version) throw new EventError(`${event.type} is written as version ${kind.type.version}`)
-      const text = canonicalize(event)
+      const text = canonicalText(event)
       if (text === undefined) throw new EventError(`an event ${event.type} has no canonical form`)
       if (UNSTORABLE.test(text)) throw new EventError(`an event ${event.type} holds U+0000 or a lone surrogate`)
       const sizeBytes = Buffer.byteLength(text)

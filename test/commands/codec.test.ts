@@ -34,6 +34,20 @@ describe('the codec of events', () => {
     expect(encoded.sizeBytes).toBe(Buffer.byteLength(encoded.text))
   })
 
+  it('writes the same whatever the order of the keys', () => {
+    const Nested = eventType('Nested', Type.Object({ rows: Type.Array(Type.Unknown()), map: Type.Record(Type.String(), Type.Unknown()) }, closed))
+    const codec = createCodec([Nested])
+    const written = event(Nested({ map: { a: 1, b: [{ x: null, y: 'é' }] }, rows: [[1, 'a', null], { k: 0.1, l: '\u20ac' }] }))
+    const { actor, at, data, id, type, version } = written
+    const inOrder = codec.encode(written).text
+    expect(inOrder).toBe(canonicalize(written))
+    const shuffled = { version, data: { rows: [data.rows[0], { l: '\u20ac', k: 0.1 }], map: { b: [{ y: 'é', x: null }], a: 1 } }, type, id, at, actor: { subject: actor.subject, kind: actor.kind } }
+    expect(codec.encode(shuffled).text).toBe(inOrder)
+    const numbered = event(Nested({ map: { '10': 1, '9': 2 }, rows: [] }))
+    expect(codec.encode(numbered).text).toBe(canonicalize(numbered))
+    expect(codec.encode(numbered).text).toContain('{"10":1,"9":2}')
+  })
+
   it('takes what an older release wrote through each version to this one, its hash checked over what was written', () => {
     const written = old.encode(event(Named1({ name: 'a' })))
     expect(current.decode(written.text, written.hash.toString('hex'))).toMatchObject({ type: 'Named', version: 3, data: { names: ['a'], count: 1 } })

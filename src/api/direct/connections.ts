@@ -33,17 +33,19 @@ export function createDirectConnections(options: {
   readonly keepAliveMs: number
 }): DirectConnections {
   const { answer, handOver, metrics, logger, keepAliveMs } = options
-  const idle = new Set<Socket>()
+  /** Closes each connection, if it is idle. */
+  const stops = new Map<Socket, () => void>()
   const keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`
   let stopping = false
 
   function take(socket: Socket): void {
     /** What came while an answer is under way. */
     let held: Buffer | undefined
+    let idle = true
     let ended = false
 
     function onData(bytes: Buffer): void {
-      if (!idle.has(socket)) {
+      if (!idle) {
         held = held === undefined ? bytes : Buffer.concat([held, bytes])
         socket.pause()
         return
@@ -51,7 +53,7 @@ export function createDirectConnections(options: {
       const request = parsePlainRequest(bytes)
       if (request === undefined) giveUp(bytes)
       else {
-        idle.delete(socket)
+        idle = false
         void respond({ ...request, socket }, bytes.length)
       }
     }
@@ -116,7 +118,7 @@ export function createDirectConnections(options: {
 
     function next(): void {
       if (socket.destroyed) return
-      idle.add(socket)
+      idle = true
       if (held !== undefined) {
         const bytes = held
         held = undefined
@@ -126,7 +128,7 @@ export function createDirectConnections(options: {
     }
 
     function giveUp(bytes: Buffer): void {
-      idle.delete(socket)
+      stops.delete(socket)
       socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose).off('timeout', onTimeout)
       socket.setTimeout(0)
       // node:http reads what was unread in the next turn, when it has its listeners in place.
@@ -138,18 +140,18 @@ export function createDirectConnections(options: {
 
     const onEnd = (): void => {
       ended = true
-      if (idle.has(socket)) socket.end()
+      if (idle) socket.end()
     }
     const onClose = (): void => {
-      idle.delete(socket)
+      stops.delete(socket)
     }
     const onError = (): void => {
       socket.destroy()
     }
     const onTimeout = (): void => {
-      if (idle.has(socket)) socket.destroy()
+      if (idle) socket.destroy()
     }
-    idle.add(socket)
+    stops.set(socket, onTimeout)
     socket.setTimeout(keepAliveMs)
     socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose).on('timeout', onTimeout)
   }
@@ -158,7 +160,7 @@ export function createDirectConnections(options: {
     take,
     stop() {
       stopping = true
-      for (const socket of idle) socket.destroy()
+      for (const stopIdle of stops.values()) stopIdle()
     },
   }
 }

@@ -23,6 +23,8 @@ import { cancelUpload, getUpload, patchUpload, putUpload, startUpload } from './
 /** How long an append may take before its caller is told 503: a leader election must not break a docker push. */
 const LOG_PATIENCE_MS = 10_000
 const MAX_USER_AGENT = 256
+/** Nobody adds to it. */
+const NO_QUERY = new URLSearchParams()
 
 type Answer = Promise<Reply | Refusal> | Reply | Refusal
 type Methods = Readonly<Record<string, (registry: Registry, exchange: RepositoryExchange, last: string) => Answer>>
@@ -98,11 +100,12 @@ function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
 function createCallers(sealer: Sealer) {
   const known = new LRUCache<string, Caller>({ max: 10_000 })
   return async (who: Authenticated, address: string, userAgent: string): Promise<Caller> => {
-    const key = JSON.stringify([who.id, address, userAgent])
+    // Neither an id nor an address holds a space.
+    const key = `${who.id} ${address} ${userAgent}`
     const found = known.get(key)
     if (found !== undefined) return found
     const clear = JSON.stringify({ name: who.name, address, userAgent })
-    const caller: Caller = { kind: 'user', subject: who.id, private: await sealer.seal(who.id, clear) }
+    const caller: Caller = { kind: 'user', private: await sealer.seal(who.id, clear), subject: who.id }
     known.set(key, caller)
     return caller
   }
@@ -157,7 +160,7 @@ export function createOciAnswerer(options: {
       const exchange: Exchange = {
         request,
         body: () => body.read(),
-        query: new URLSearchParams(query),
+        query: query === '' ? NO_QUERY : new URLSearchParams(query),
         requestId,
         subject: who,
         caller,

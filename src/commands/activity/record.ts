@@ -145,7 +145,8 @@ type PullsEvent = ReturnType<typeof createPullsEvent>
 function createPullsEvent(at: number, maxPulls: number) {
   const callers = new Map<Caller, number>()
   const artifacts = new Map<string, number>()
-  const data: PullsData = { callers: [], artifacts: [], columns: [...PULL_COLUMNS], pulls: [] }
+  // Keys in their canonical order here, and below: so the codec has nothing to sort.
+  const data: PullsData = { artifacts: [], callers: [], columns: [...PULL_COLUMNS], pulls: [] }
   let bytes = EVENT_FRAME_BYTES
 
   return {
@@ -162,7 +163,7 @@ function createPullsEvent(at: number, maxPulls: number) {
       bytes += size
       const caller = callers.get(pull.caller) ?? data.callers.push(pull.caller) - 1
       callers.set(pull.caller, caller)
-      const artifact = artifacts.get(artifactKey) ?? data.artifacts.push(blob === true ? { repository, digest, blob } : { repository, digest }) - 1
+      const artifact = artifacts.get(artifactKey) ?? data.artifacts.push(blob === true ? { blob, digest, repository } : { digest, repository }) - 1
       artifacts.set(artifactKey, artifact)
       data.pulls.push(rowOf(pull, caller, artifact, Math.max(0, time - at)))
       return size
