@@ -26,6 +26,7 @@ import { startOwn } from './varve.ts'
 /** As many as an event of a storm holds. */
 const PULLS_AN_EVENT = 2_000
 const CALLERS = 50
+const SBOM = 'application/vnd.example.sbom'
 
 export type Filler = {
   /**
@@ -66,7 +67,9 @@ export async function openFiller(registry: Registry): Promise<Filler> {
     return { actor: { kind: 'user', subject }, private: await sealer.seal(subject, JSON.stringify(clear)) } as const
   }
 
-  const wrap = <F extends Fact>(fact: F): Event<F> => ({ ...fact, id: randomUUID(), at: new Date().toISOString(), ...who, requestId: randomUUID() })
+  function wrap<F extends Fact>(fact: F): Event<F> {
+    return { ...fact, id: randomUUID(), at: new Date().toISOString(), ...who, requestId: randomUUID() }
+  }
 
   function store(document: object): { readonly digest: Digest; readonly size: number } {
     const bytes = Buffer.from(JSON.stringify(document))
@@ -90,13 +93,14 @@ export async function openFiller(registry: Registry): Promise<Filler> {
       const config = await upload(key, { architecture: 'amd64', os: 'linux', of: path })
       const layer = await upload(key, { layer: 'of every manifest', of: path })
       const blobs = [config.digest, layer.digest]
-      let state: RepositoryState = { revision: -1, exists: false, tags: new Map(), manifests: new Map(), blobs: new Map(blobs.map((digest) => [digest, true])) }
+      const held = new Map(blobs.map((digest) => [digest, true]))
+      let state: RepositoryState = { revision: -1, exists: false, tags: new Map(), manifests: new Map(), blobs: held }
       const digests: Digest[] = []
       for (let index = 0; index < count; index += 1) {
         const { digest, size } = store({
           schemaVersion: 2,
           mediaType: OCI_IMAGE_MANIFEST,
-          ...(subject === undefined ? {} : { artifactType: 'application/vnd.example.sbom', subject: { mediaType: OCI_IMAGE_MANIFEST, digest: subject, size: 500 } }),
+          ...(subject === undefined ? {} : { artifactType: SBOM, subject: { mediaType: OCI_IMAGE_MANIFEST, digest: subject, size: 500 } }),
           config: { mediaType: OCI_IMAGE_CONFIG, ...config },
           layers: [{ mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...layer }],
           annotations: { 'org.opencontainers.image.revision': `${path} ${index} ${randomUUID()}` },
@@ -104,7 +108,8 @@ export async function openFiller(registry: Registry): Promise<Filler> {
         const tags = subject === undefined ? [tagNamed(tagOf(index))] : []
         const references = subject === undefined ? tags : [digest]
         const facts = decide(state, {
-          type: 'PushManifest', digest, mediaType: OCI_IMAGE_MANIFEST, sizeBytes: size, tags, references, blobs, children: [], sparse: false,
+          type: 'PushManifest', digest, mediaType: OCI_IMAGE_MANIFEST, sizeBytes: size, tags, references, blobs,
+          children: [], sparse: false,
           ...(subject === undefined ? {} : { subject }),
         })
         if (isRefusal(facts)) throw new Error(facts.message)
@@ -136,7 +141,8 @@ export async function openFiller(registry: Registry): Promise<Filler> {
           pulls: Array.from({ length: Math.min(PULLS_AN_EVENT, count - done) }, (_, index): PullsData['pulls'][number] => {
             const [caller, artifact] = [index % CALLERS, index % 13]
             const request = randomUUID()
-            return artifact === 0 ? [caller, 0, index >> 4, request, 'latest', null, null, null, null] : [caller, artifact, index >> 4, request]
+            const usual = [caller, artifact, index >> 4, request] as const
+            return artifact === 0 ? [...usual, 'latest', null, null, null, null] : [...usual]
           }),
         }
         await log.append(streams.activity(boot), revision, [event(PullsRecorded(data))])
@@ -151,11 +157,11 @@ export async function openFiller(registry: Registry): Promise<Filler> {
 }
 
 /** A Varve of its own for rows that share it, started and filled when the first of them asks for it. */
-export function sharedFilled(fill: (filler: Filler) => Promise<void>): { readonly get: () => Promise<Registry>; readonly end: () => Promise<void> } {
+export function sharedFilled(fill: (filler: Filler) => Promise<void>) {
   let started: Promise<Registry> | undefined
   return {
-    get: () => (started ??= startFilled(fill)),
-    async end() {
+    get: (): Promise<Registry> => (started ??= startFilled(fill)),
+    end: async (): Promise<void> => {
       const registry = await started?.catch(() => undefined)
       started = undefined
       await registry?.stop()

@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { hasCode } from '../src/storage/durable.ts'
 import { commit, machine, versions } from './machine.ts'
 import { PEERS, PEER_NAMES, isThere, startPeer } from './peers.ts'
 import { findProgram } from './programs.ts'
@@ -28,6 +29,8 @@ const { values: options } = parseArgs({
     peers: { type: 'string', default: PEER_NAMES.join() },
     /** Where the report goes. */
     out: { type: 'string', default: join(import.meta.dirname, '../docs') },
+    /** Write the report anew, and measure nothing. */
+    render: { type: 'boolean', default: false },
   },
 })
 
@@ -53,7 +56,7 @@ const run: Run = {
   versions: versions(there),
 }
 const failures: string[] = []
-await report(await measureAll())
+await report(options.render ? [] : await measureAll())
 for (const failure of failures) say(`failed: ${failure}`)
 say(`${failures.length} failed; ${Math.round(performance.now() / 60_000)} minutes`)
 process.exitCode = failures.length === 0 ? 0 : 1
@@ -111,8 +114,8 @@ async function report(rows: readonly RowResult[]): Promise<void> {
 async function readResults(file: string): Promise<Results> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as Results
-  } catch {
-    // The first run.
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
     return { runs: [], rows: [] }
   }
 }

@@ -1,18 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { lessIsBetter, median } from './results.ts'
+import { plot } from './plot.ts'
+import { median, medianOf, timesAsGood } from './results.ts'
 import type { Figures, RegistryName, Results, RowResult, Run } from './results.ts'
 
 const COLUMNS: readonly RegistryName[] = ['Varve', 'distribution', 'docker-registry', 'nginx']
 const [BEGIN, END] = ['<!-- measured: written by npm run bench -->', '<!-- end of what was measured -->']
 
-/** Writes the measured part of benchmarks.md, between its marks, with the rows in the order of `names`. */
+/** Writes the plot, and the measured part of benchmarks.md between its marks, with the rows in the order of `names`. */
 export async function renderInto(folder: string, results: Results, names: readonly string[]): Promise<void> {
   const rows = results.rows.toSorted((a, b) => names.indexOf(a.name) - names.indexOf(b.name))
   const file = join(folder, 'benchmarks.md')
   const text = await readFile(file, 'utf8').catch(() => `${BEGIN}\n${END}\n`)
   const [before, after] = [text.slice(0, text.indexOf(BEGIN)), text.slice(text.indexOf(END))]
   await writeFile(file, `${before}${BEGIN}\n${measuredPart({ ...results, rows })}\n${after}`)
+  await writeFile(join(folder, 'benchmarks.svg'), plot(rows))
 }
 
 export function measuredPart({ runs, rows }: Results): string {
@@ -21,7 +23,8 @@ export function measuredPart({ runs, rows }: Results): string {
     const members = rows.filter((row) => row.group === group)
     return [`### ${group}`, rateTable(members), costTable(members)]
   })
-  return [...runs.map((run) => describeRun(run, rows)), ...tables].join('\n\n')
+  const picture = '![Each row as a line: how many times as fast as distribution v3 each registry was](benchmarks.svg)'
+  return [...runs.map((run) => describeRun(run, rows)), picture, ...tables].join('\n\n')
 }
 
 function describeRun(run: Run, rows: readonly RowResult[]): string {
@@ -52,14 +55,15 @@ function costTable(rows: readonly RowResult[]): string {
     COLUMNS.flatMap((name) => {
       const rounds = row.measured[name] ?? []
       if (rounds.length === 0) return []
+      const figures = (one: Of, other: Of, sum?: Sum): string => `${figure(rounds, one, sum)} / ${figure(rounds, other, sum)}`
       return [[
         row.name, name,
         LATENCIES.map((which) => figure(rounds, ({ latency }) => latency?.[which])).join(' / '),
         both(rounds, ({ cpuMicros }) => cpuMicros?.server, ({ cpuMicros }) => cpuMicros?.database, median),
         both(rounds, ({ memoryMiB }) => memoryMiB?.server, ({ memoryMiB }) => memoryMiB?.database, highest),
         figure(rounds, ({ failed }) => failed, total),
-        name === 'Varve' ? `${figure(rounds, ({ lagEvents }) => lagEvents)} / ${figure(rounds, ({ drainSeconds }) => drainSeconds)}` : '',
-        name === 'Varve' ? `${figure(rounds, ({ answered }) => answered, total)} / ${figure(rounds, ({ recorded }) => recorded, total)}` : '',
+        name === 'Varve' ? figures(({ lagEvents }) => lagEvents, ({ drainSeconds }) => drainSeconds) : '',
+        name === 'Varve' ? figures(({ answered }) => answered, ({ recorded }) => recorded, total) : '',
       ]]
     }),
   )
@@ -85,12 +89,7 @@ function figure(rounds: readonly Figures[], of: Of, sum: Sum = median): string {
 const total: Sum = (values) => values.reduce((sum, value) => sum + value, 0)
 
 const both = (rounds: readonly Figures[], server: Of, database: Of, sum: Sum): string =>
-  valuesOf(rounds, database).length === 0 ? figure(rounds, server, sum) : `${figure(rounds, server, sum)} + ${figure(rounds, database, sum)}`
-
-export const medianOf = (row: RowResult, name: RegistryName): number | undefined => {
-  const rounds = row.measured[name] ?? []
-  return rounds.length === 0 ? undefined : median(rounds.map(({ value }) => value))
-}
+  [server, database].filter((of) => valuesOf(rounds, of).length > 0).map((of) => figure(rounds, of, sum)).join(' + ')
 
 function spread(row: RowResult, name: RegistryName): string {
   const middle = medianOf(row, name)
@@ -102,17 +101,15 @@ function spread(row: RowResult, name: RegistryName): string {
   return `${short(middle)} (${short(Math.min(...values))}–${short(Math.max(...values))})${failed > 0 ? `, ${grouped(failed)} failed` : ''}`
 }
 
-/** How many times as good Varve is. */
 function ratio(row: RowResult, name: RegistryName): string {
-  const [own, other] = [medianOf(row, 'Varve'), medianOf(row, name)]
-  if (own === undefined || other === undefined) return '–'
-  return `**${(lessIsBetter(row.unit) ? other / own : own / other).toFixed(2)}**`
+  const times = timesAsGood(row, 'Varve', name)
+  return times === undefined ? '–' : `**${times.toFixed(2)}**`
 }
 
-/** Three digits, or all of a larger number. */
+/** Three digits, or all of a larger or a whole number. */
 function short(value: number): string {
-  if (value >= 100) return grouped(Math.round(value))
-  return value === 0 ? '0' : value.toPrecision(value >= 1 ? 3 : 2)
+  if (value >= 100 || Number.isInteger(value)) return grouped(Math.round(value))
+  return value.toPrecision(value >= 1 ? 3 : 2)
 }
 
 const grouped = (value: number): string => value.toLocaleString('en')

@@ -50,7 +50,7 @@ export type Unit = 'requests/s' | 'MB/s' | 'pushes/s' | 's' | 'ms' | 'MiB'
 
 export type Results = { readonly runs: readonly Run[]; readonly rows: readonly RowResult[] }
 
-export const lessIsBetter = (unit: Unit): boolean => unit === 's' || unit === 'ms' || unit === 'MiB'
+const lessIsBetter = (unit: Unit): boolean => unit === 's' || unit === 'ms' || unit === 'MiB'
 
 /** Rows measured again replace what they were, in place; runs of which no row is left go. */
 export function merge(before: Results, run: Run, measured: readonly RowResult[]): Results {
@@ -72,6 +72,19 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2
+}
+
+/** Undefined where the registry took no part. */
+export function medianOf(row: RowResult, name: RegistryName): number | undefined {
+  const rounds = row.measured[name] ?? []
+  return rounds.length === 0 ? undefined : median(rounds.map(({ value }) => value))
+}
+
+/** How many times as fast, or as small, one registry is as another; above 1 is better, whatever the unit. */
+export function timesAsGood(row: RowResult, name: RegistryName, other: RegistryName): number | undefined {
+  const [own, others] = [medianOf(row, name), medianOf(row, other)]
+  if (own === undefined || others === undefined) return undefined
+  return lessIsBetter(row.unit) ? others / own : own / others
 }
 
 /** From values in milliseconds, in any order. */

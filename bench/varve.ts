@@ -26,7 +26,8 @@ export async function startOwn(env: Readonly<Record<string, string>> = {}): Prom
     },
     stop: () => server.stop(),
     trail: {
-      head: () => ask(dataFolder, 'select greatest((select max(pos) from varve_log.state), (select max(pos) from varve_log.activity)) as n'),
+      head: () =>
+        ask(dataFolder, 'select greatest((select max(pos) from varve_log.state), (select max(pos) from varve_log.activity)) as n'),
       async lag() {
         const metrics = await (await fetch(`${server.url}/metrics`)).text()
         const lags = [...metrics.matchAll(/^varve_projection_lag_events\{.*\} (\d+)$/gm)].map(([, events]) => Number(events))

@@ -47,7 +47,8 @@ export const growthRows: readonly Row[] = [16, 128].flatMap((connections) =>
       const registry = await filled.get()
       const { port, headers } = registry
       return measureLoad(registry, 'counted', async () => {
-        const done = await hammerTags({ port, headers, method: 'GET', path: `/v2/library/${REPOSITORY}/manifests/t*`, connections, seconds }, TAGS)
+        const path = `/v2/library/${REPOSITORY}/manifests/t*`
+        const done = await hammerTags({ port, headers, method: 'GET', path, connections, seconds }, TAGS)
         return { ...done, value: done.answered / done.seconds }
       })
     },

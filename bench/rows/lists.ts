@@ -58,7 +58,8 @@ function listRow(name: string, path: string, registries: readonly RegistryName[]
       const target = await large(registry)
       const { port, headers } = target
       return measureLoad(target, 'none', async () => {
-        const done = await hammer({ port, headers, method: 'GET', path, connections: CONNECTIONS, seconds: Math.max(SLOW_SECONDS, seconds) })
+        const task = { port, headers, method: 'GET', path, connections: CONNECTIONS, seconds: Math.max(SLOW_SECONDS, seconds) } as const
+        const done = await hammer(task)
         return { ...done, value: done.answered / done.seconds }
       })
     },

@@ -20,7 +20,8 @@ function blobsOf(size: number): () => Content {
   return () => {
     shared ??= prepare()
     const unique = randomBytes(UNIQUE_BYTES)
-    return { pieces: [...shared.pieces.slice(0, -1), Buffer.concat([...shared.pieces.slice(-1), unique])], digest: `sha256:${shared.state.copy().update(unique).digest('hex')}` }
+    const ending = Buffer.concat([...shared.pieces.slice(-1), unique])
+    return { pieces: [...shared.pieces.slice(0, -1), ending], digest: `sha256:${shared.state.copy().update(unique).digest('hex')}` }
   }
 
   function prepare() {
