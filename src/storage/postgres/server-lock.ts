@@ -4,7 +4,7 @@ import type { ClientConfig } from 'pg'
 
 const RETRY_MS = 1_000
 
-/** "varve" in ASCII: any constant would do, in a Postgres that is ours alone. */
+/** "varve" in ASCII: any constant would do, since the locks of a database are Varve's alone, embedded or not. */
 const SERVER_LOCK = (0x76_61_72_76_65).toString()
 
 export type ServerLock = { release(): Promise<void> }

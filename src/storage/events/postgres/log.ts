@@ -28,8 +28,8 @@ export type PostgresLog = EventLog & {
 /**
  * The log in Postgres: any number of processes may append, positions are dense, and commit order is position order.
  *
- * `synchronous_commit` is on whatever the server's default is, and `transaction_timeout` bounds how long a client that was lost
- * in the middle of a call can hold the log's lock.
+ * An append's session sets `synchronous_commit` to on, whatever the server's default is, and `transaction_timeout`, which bounds how
+ * long a client that was lost in the middle of a call can hold the log's lock.
  */
 export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec, observe: CommitObserver = () => undefined): Promise<PostgresLog> {
   const pool = createPool({ ...config, max: 6, application_name: 'varve log reader' })
