@@ -3,7 +3,7 @@ import type { EventLog } from '../ports/event-log.ts'
 import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import type { ProjectionGroup } from '../projections/projection.ts'
-import { createIndexes, createVersion, isVersionGone, liveVersion, schemaName } from '../projections/read-models.ts'
+import { createVersion, isVersionGone, liveVersion, schemaName } from '../projections/read-models.ts'
 import { foldUpTo, openFolder, readCheckpoint } from '../projections/runner.ts'
 import type { Opened } from './opened.ts'
 
@@ -19,7 +19,7 @@ const POLL_MS = 100
 export async function caughtUp({ pool, log, reads, serverRuns }: Opened, group: ProjectionGroup, end: Position): Promise<string> {
   const live = await liveVersion(pool)
   if (!serverRuns) {
-    const version = live ?? (await firstVersion(pool))
+    const version = live ?? (await createVersion(pool))
     await foldUpTo(log, [{ folder: await openFolder(pool, schemaName(version), group, reads), group, end }], () => undefined)
     return schemaName(version)
   }
@@ -44,12 +44,6 @@ async function reachedIn(pool: Opened['pool'], schema: string, group: Projection
     if (isVersionGone(error)) return 'gone'
     throw error
   }
-}
-
-async function firstVersion(pool: Opened['pool']): Promise<number> {
-  const version = await createVersion(pool)
-  await createIndexes(pool, version)
-  return version
 }
 
 /** A checkpoint moves at events of its own lanes, so one short of `end` may have all that there is. */

@@ -9,7 +9,7 @@ import { createCatalogueReader } from './catalogue-reader.ts'
 import { createPace } from './pace.ts'
 import type { Pace } from './pace.ts'
 import type { ProjectionGroup } from './projection.ts'
-import { catalogueGroup, createIndexes, createVersion, dropVersion, liveVersion, prepareRegister, schemaName, trailGroup } from './read-models.ts'
+import { catalogueGroup, createVersion, dropVersion, liveVersion, prepareRegister, schemaName, trailGroup } from './read-models.ts'
 import { follow, openFolder } from './runner.ts'
 import type { Committed, Folder, Reads } from './runner.ts'
 import { createVisibility } from './visibility.ts'
@@ -40,7 +40,7 @@ export async function startReadModels(options: {
   const visibility = createVisibility()
   let failed: unknown
   await prepareRegister(pool)
-  if ((await liveVersion(pool)) === undefined) await createIndexes(pool, await createVersion(pool))
+  if ((await liveVersion(pool)) === undefined) await createVersion(pool)
   /** The version that answers come from: it alone says what is visible. */
   let shown = (await liveVersion(pool)) ?? 1
   const queries = catalogueQueries(queryPool, () => schemaName(shown))

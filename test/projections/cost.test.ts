@@ -10,7 +10,7 @@ import { position } from '../../src/ports/position.ts'
 import type { Position } from '../../src/ports/position.ts'
 import { repositoryKey, streams } from '../../src/ports/streams.ts'
 import { catalogueQueries } from '../../src/projections/catalogue-queries.ts'
-import { catalogueGroup, createIndexes, createVersion, prepareRegister, schemaName } from '../../src/projections/read-models.ts'
+import { catalogueGroup, createVersion, prepareRegister, schemaName } from '../../src/projections/read-models.ts'
 import { openFolder } from '../../src/projections/runner.ts'
 import { createPool } from '../../src/storage/postgres/pool.ts'
 import { eventOf } from '../storage/events/contract.ts'
@@ -42,7 +42,6 @@ describe(`a repository of ${TAGS} tags`, () => {
     pool = createPool({ ...database.connection, max: 1 })
     await prepareRegister(pool)
     const version = await createVersion(pool)
-    await createIndexes(pool, version)
     queries = catalogueQueries(pool, () => schemaName(version))
     folder = await openFolder(pool, schemaName(version), catalogueGroup, { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined) })
     for (const repository of [large, small]) await fold(streams.repository(repository), 0, [RepositoryCreated({}), pushed])
