@@ -30,20 +30,20 @@ export type AppendResult =
   | { readonly status: 'busy' }
   | { readonly status: 'no-space' }
 
-/**
- * Bytes by their digest. It knows nothing of repositories: who may read a blob is decided before it is asked.
- * Every method that can wait takes a signal; an aborted one rejects with the signal's reason and leaves what was written so far.
- */
 /** A blob of at most this size may be read whole: its readers share the bytes, and one write answers each. */
 export const MAX_WHOLE_BYTES = 1024 * 1024
 
+/** A blob that is read by position. */
 export type BlobReader = {
-  readonly sizeBytes: number
   /** The bytes from `first` to `last`, both included. Rejects where the blob has fewer. */
   read(first: number, last: number): Promise<Buffer>
   close(): Promise<void>
 }
 
+/**
+ * Bytes by their digest. It knows nothing of repositories: who may read a blob is decided before it is asked.
+ * Every method that can wait takes a signal; an aborted one rejects with the signal's reason and leaves what was written so far.
+ */
 export interface BlobStore {
   /** Opens an upload whose bytes will be hashed with `algorithm` as they come. */
   openUpload(algorithm: DigestAlgorithm): Promise<UploadId | 'no-space'>

@@ -269,18 +269,8 @@ export async function openFileBlobStore(options: {
     async reader(digest) {
       const file = await openFile(pathOf(digest), constants.O_RDONLY)
       if (file === undefined) return undefined
-      const { size } = await file.stat()
       return {
-        sizeBytes: size,
-        async read(first, last) {
-          const buffer = Buffer.allocUnsafeSlow(last + 1 - first)
-          for (let filled = 0; filled < buffer.length; ) {
-            const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, first + filled)
-            if (bytesRead === 0) throw new Error(`a file ended at ${first + filled}, not at ${last + 1}`)
-            filled += bytesRead
-          }
-          return buffer
-        },
+        read: (first, last) => readWhole(file, first, last + 1),
         close: () => file.close(),
       }
     },
@@ -376,21 +366,30 @@ async function* readPath(path: string, start: number, end: number): AsyncGenerat
 
 /** The bytes from `start` up to `end`; the next piece is being read while the consumer has this one. */
 async function* readPieces(file: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
-  const readAt = (position: number) => {
-    const length = Math.min(READ_BYTES, end - position)
-    const read = file.read(Buffer.allocUnsafeSlow(length), 0, length, position)
+  const readAt = (position: number): Promise<Buffer> => {
+    const read = readWhole(file, position, Math.min(position + READ_BYTES, end))
     // Whoever stops early does not come back for it.
     read.catch(() => undefined)
     return read
   }
   let next = start < end ? readAt(start) : undefined
   for (let position = start; next !== undefined; ) {
-    const { bytesRead, buffer } = await next
-    if (bytesRead === 0) throw new Error(`a file ended at ${position}, not at ${end}`)
-    position += bytesRead
+    const piece = await next
+    position += piece.length
     next = position < end ? readAt(position) : undefined
-    yield buffer.subarray(0, bytesRead)
+    yield piece
   }
+}
+
+/** The bytes from `start` up to `end`, however few each read brings. */
+async function readWhole(file: FileHandle, start: number, end: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(end - start)
+  for (let filled = 0; filled < buffer.length; ) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, start + filled)
+    if (bytesRead === 0) throw new Error(`a file ended at ${start + filled}, not at ${end}`)
+    filled += bytesRead
+  }
+  return buffer
 }
 
 /** A source's chunks until the signal aborts, also while the source has nothing to give: then the signal's reason is thrown. */
