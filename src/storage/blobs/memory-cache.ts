@@ -1,14 +1,11 @@
-import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
 import type { BlobStore } from '../../ports/blob-store.ts'
 import { createBlocks } from './blocks.ts'
+import { createSharedLoads } from './shared-loads.ts'
 
 /** A blob that is not kept whole. */
 type Large = { readonly sizeBytes: number }
-
-/** What an entry costs beside its bytes, about; an empty blob's entry has a size too. */
-const ENTRY_BYTES = 512
 
 /**
  * A BlobStore that keeps what was read in memory, bounded by bytes: small blobs whole, in half of it, and blocks of the others in the
@@ -20,53 +17,27 @@ export function cachingBlobStore(
   store: BlobStore,
   { maxBytes, maxBlobBytes = MAX_WHOLE_BYTES }: { readonly maxBytes: number; readonly maxBlobBytes?: number },
 ): BlobStore {
-  const held = new LRUCache<Digest, Buffer | Large>({
-    maxSize: Math.max(1, maxBytes / 2),
-    sizeCalculation: (found) => ENTRY_BYTES + (Buffer.isBuffer(found) ? found.length : 0),
-  })
-  const loading = new Map<Digest, Promise<Buffer | Large | undefined>>()
+  const whole = createSharedLoads<Digest, Buffer | Large>(maxBytes / 2, (found) => (Buffer.isBuffer(found) ? found.length : 0))
   const blocks = createBlocks(maxBytes / 2)
 
   function drop(digest: Digest): void {
-    held.delete(digest)
-    // Who waits for it may have it, but a read that began before is not kept after.
-    loading.delete(digest)
+    whole.drop(digest)
     blocks.drop(digest)
   }
 
-  async function load(digest: Digest): Promise<Buffer | Large | undefined> {
-    const size = (await store.stat(digest))?.sizeBytes
-    if (size === undefined) return undefined
-    return size > maxBlobBytes ? { sizeBytes: size } : store.read(digest)
-  }
-
-  function find(digest: Digest): Buffer | Large | Promise<Buffer | Large | undefined> {
-    const known = held.get(digest)
-    if (known !== undefined) return known
-    const shared = loading.get(digest)
-    if (shared !== undefined) return shared
-    const loaded = load(digest).then(
-      (found) => {
-        if (loading.get(digest) !== loaded) return found
-        loading.delete(digest)
-        if (found !== undefined) held.set(digest, found)
-        return found
-      },
-      (error: unknown) => {
-        if (loading.get(digest) === loaded) loading.delete(digest)
-        throw error
-      },
-    )
-    loading.set(digest, loaded)
-    return loaded
-  }
+  const find = (digest: Digest): Buffer | Large | Promise<Buffer | Large | undefined> =>
+    whole.get(digest, async () => {
+      const size = (await store.stat(digest))?.sizeBytes
+      if (size === undefined) return undefined
+      return size > maxBlobBytes ? { sizeBytes: size } : store.read(digest)
+    })
 
   return {
     ...store,
 
     async stat(digest) {
       const found = await store.stat(digest)
-      const known = held.peek(digest)
+      const known = whole.peek(digest)
       if (known !== undefined && found?.sizeBytes !== (Buffer.isBuffer(known) ? known.length : known.sizeBytes)) drop(digest)
       return found
     },
@@ -97,7 +68,7 @@ export function cachingBlobStore(
 
     async put(digest, bytes) {
       const result = await store.put(digest, bytes)
-      const known = held.peek(digest)
+      const known = whole.peek(digest)
       if (!Buffer.isBuffer(known) || !known.equals(bytes)) drop(digest)
       return result
     },
