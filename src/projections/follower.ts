@@ -71,7 +71,7 @@ export async function startReadModels(options: {
         if (group === catalogueGroup) reader.clear()
       }
       try {
-        await follow(log, folder, group, onCommitted, onInterrupted, onResumed, stopped.signal, pace)
+        await follow({ log, folder, group, signal: stopped.signal, pace, onCommitted, onInterrupted, onResumed })
       } catch (error) {
         failed = error
         logger.fatal({ err: error, group: group.name, version }, 'a projection stopped: it met what it cannot fold')

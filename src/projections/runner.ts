@@ -139,21 +139,26 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
   }
 }
 
+/** A group that follows the log, and who is told of what. */
+export type Following = {
+  readonly log: EventLog
+  readonly folder: Folder
+  readonly group: ProjectionGroup
+  readonly signal: AbortSignal
+  /** When a group that has come to the head goes on; undefined: at once. */
+  readonly pace: Pace | undefined
+  readonly onCommitted: (committed: Committed) => void
+  readonly onInterrupted: (error: unknown) => void
+  /** After an interruption: some events may have been committed without `onCommitted` being told of them. */
+  readonly onResumed: () => void
+}
+
 /**
  * Follows the log for good. Postgres being away is waited for; anything else, such as an event that this release does not know,
- * stops the group loudly: the returned promise rejects. `pace` says when a group that has come to the head goes on. When it resumes after an interruption, some events may have been
- * committed without `onCommitted` being told of them: that is what `onResumed` is for.
+ * stops the group loudly: the returned promise rejects.
  */
-export async function follow(
-  log: EventLog,
-  folder: Folder,
-  group: ProjectionGroup,
-  onCommitted: (committed: Committed) => void,
-  onInterrupted: (error: unknown) => void,
-  onResumed: () => void,
-  signal: AbortSignal,
-  pace?: Pace,
-): Promise<void> {
+export async function follow(following: Following): Promise<void> {
+  const { folder, signal, onInterrupted, onResumed } = following
   let failures = 0
   const ended = (): boolean => signal.aborted
   while (!ended()) {
@@ -162,10 +167,9 @@ export async function follow(
         await folder.reload()
         onResumed()
       }
-      const progressed = (): void => {
+      await followOnce(following, () => {
         failures = 0
-      }
-      await followOnce(log, folder, group, onCommitted, signal, progressed, pace)
+      })
     } catch (error) {
       if (ended()) return
       if (!isPassing(error) && !(error instanceof CheckpointError)) throw error
@@ -176,19 +180,11 @@ export async function follow(
   }
 }
 
-async function followOnce(
-  log: EventLog,
-  folder: Folder,
-  group: ProjectionGroup,
-  onCommitted: (committed: Committed) => void,
-  signal: AbortSignal,
-  progressed: () => void,
-  pace: Pace | undefined,
-): Promise<void> {
+async function followOnce({ log, folder, group, signal, pace, onCommitted }: Following, progressed: () => void): Promise<void> {
   const { position } = folder.checkpoint()
   let events: Recorded[] = []
   let savedAt = performance.now()
-  let goal = await log.head()
+  let goal = pace === undefined ? undefined : await log.head()
   for await (const delivery of log.subscribe(group.lanes, position === undefined ? 'start' : { after: position }, signal)) {
     if (delivery.kind === 'event') {
       events.push(delivery.recorded)

@@ -21,7 +21,8 @@ it('stops at an event of a type that this release does not know, and keeps what 
   await prepareRegister(pool)
   const reads = { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined) }
   const folder = await openFolder(pool, schemaName(await createVersion(pool)), catalogueGroup, reads)
-  const ended = follow(log, folder, catalogueGroup, () => undefined, () => undefined, () => undefined, new AbortController().signal)
+  const nobody = { onCommitted: () => undefined, onInterrupted: () => undefined, onResumed: () => undefined }
+  const ended = follow({ log, folder, group: catalogueGroup, signal: new AbortController().signal, pace: undefined, ...nobody })
 
   const named = await newer.append('log', -1, [eventOf(LogNamed({ log: 'unknown0' }))])
   await until(() => folder.checkpoint().position !== undefined)
