@@ -81,7 +81,9 @@ export function createDirectConnections(options: {
     function write(method: string | undefined, reply: Reply, requestId: string): Promise<void> | void {
       const { status, body, stream } = reply
       const last = stopping || ended
-      const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fieldLines(headersOf(reply, requestId))}Date: ${httpDate()}\r\n${last ? 'Connection: close\r\n\r\n' : keepAlive}`
+      const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+      const headers = fieldLines(headersOf(reply, requestId))
+      const head = `${statusLine}${headers}Date: ${httpDate()}\r\n${last ? 'Connection: close\r\n\r\n' : keepAlive}`
       if (isBodiless(method, status) || (body === undefined && stream === undefined)) socket.write(head, 'latin1')
       else if (stream !== undefined) {
         socket.write(head, 'latin1')

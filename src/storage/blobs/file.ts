@@ -90,7 +90,7 @@ export async function openFileBlobStore(options: {
       try {
         stored = await writer.end()
       } catch (error) {
-        // Bytes that could not be synced may be lost, and a later sync would not tell.
+        // Bytes that could not be written or synced may be lost, and a later sync would not tell.
         await removeUpload(id)
         throw error
       }

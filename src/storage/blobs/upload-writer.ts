@@ -95,7 +95,10 @@ export function createUploadWriter(file: FileHandle, size: number, running: Runn
       }
       return true
     },
-    /** To be called once, last. Waits until all is written; false where there is no room. Rejects where bytes could not be synced, and may be lost. */
+    /**
+     * To be called once, last. Waits until all is written; false where there is no room. Rejects where bytes could not be written or
+     * synced, and may be lost.
+     */
     async end(): Promise<boolean> {
       try {
         const stored = (await flush()) && (await writing)
