@@ -17,8 +17,9 @@ const SPACIOUS_BYTES = 8 * 1024 ** 3
 const SPACIOUS_MS = 1_000
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512']
 
-/** Who writes to an upload: at most one at a time. */
-type Writer = { readonly cancelled: AbortController; readonly ended: Promise<void> }
+/** Who writes to an upload: at most one at a time. `finishing`: all that it will write has come. */
+type Writer = { readonly cancelled: AbortController; readonly ended: Promise<void>; finishing: boolean }
+type Claim = { readonly cancelled: AbortSignal; readonly finish: () => void; readonly release: () => void }
 
 /**
  * Blobs as files: `blobs/<algorithm>/<2 hex>/<hex>`, `uploads/<uuid>` and `quarantine/` in one folder, on one file system.
@@ -55,16 +56,24 @@ export async function openFileBlobStore(options: {
     return bavail * bsize >= reserve
   }
 
-  function claim(id: UploadId): { readonly cancelled: AbortSignal; readonly release: () => void } | undefined {
+  function claim(id: UploadId): Claim | undefined {
     if (writers.has(id)) return undefined
     const { promise, resolve } = Promise.withResolvers<undefined>()
-    const cancelled = new AbortController()
-    writers.set(id, { cancelled, ended: promise })
+    const writer: Writer = { cancelled: new AbortController(), ended: promise, finishing: false }
+    writers.set(id, writer)
+    const finish = () => {
+      writer.finishing = true
+    }
     const release = () => {
       writers.delete(id)
       resolve(undefined)
     }
-    return { cancelled: cancelled.signal, release }
+    return { cancelled: writer.cancelled.signal, finish, release }
+  }
+
+  /** A client whose connection broke goes on at once: what its last request still writes is waited for, and is no rival. */
+  async function finished(id: UploadId): Promise<void> {
+    for (let writer = writers.get(id); writer?.finishing === true; writer = writers.get(id)) await writer.ended
   }
 
   /** Forgets an upload that the caller has claimed. */
@@ -74,7 +83,7 @@ export async function openFileBlobStore(options: {
   }
 
   async function appendTo(
-    file: FileHandle, id: UploadId, offset: number | undefined, source: AsyncIterable<Uint8Array>, signal: AbortSignal,
+    file: FileHandle, id: UploadId, offset: number | undefined, source: AsyncIterable<Uint8Array>, signal: AbortSignal, finish: () => void,
   ): Promise<AppendResult> {
     const { size, nlink } = await file.stat()
     if (nlink !== 1) return { status: 'unknown-upload' }
@@ -86,6 +95,7 @@ export async function openFileBlobStore(options: {
     try {
       for await (const chunk of untilAborted(source, signal)) if (!(await writer.add(chunk))) return { status: 'no-space' }
     } finally {
+      finish()
       // Also where the source failed: the bytes that came before are kept.
       try {
         stored = await writer.end()
@@ -160,17 +170,22 @@ export async function openFileBlobStore(options: {
       return id
     },
 
-    uploadSize: (id) => sizeOf(uploadPath(id)),
+    async uploadSize(id) {
+      await finished(id)
+      return sizeOf(uploadPath(id))
+    },
 
     async append(id, offset, source, signal) {
       signal?.throwIfAborted()
+      await finished(id)
       const claimed = claim(id)
       if (claimed === undefined) return { status: 'busy' }
       try {
         const file = await openFile(uploadPath(id), constants.O_WRONLY | constants.O_APPEND)
         if (file === undefined) return { status: 'unknown-upload' }
         try {
-          return await appendTo(file, id, offset, source, signal === undefined ? claimed.cancelled : AbortSignal.any([signal, claimed.cancelled]))
+          const either = signal === undefined ? claimed.cancelled : AbortSignal.any([signal, claimed.cancelled])
+          return await appendTo(file, id, offset, source, either, claimed.finish)
         } finally {
           await file.close()
         }
@@ -184,6 +199,7 @@ export async function openFileBlobStore(options: {
 
     async commit(id, digest, signal) {
       signal?.throwIfAborted()
+      await finished(id)
       const claimed = claim(id)
       if (claimed === undefined) return { status: 'busy' }
       try {

@@ -122,6 +122,29 @@ describe('the files of blobs', () => {
     expect(read).not.toHaveBeenCalled()
   })
 
+  it('are added to by the next request while the one before only finishes', async () => {
+    const id = await begin(store)
+    const real = handles.write
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const write = jest.spyOn(handles, 'write').mockImplementationOnce(async function (this: unknown, bytes, start) {
+      await promise
+      return real.call(this, bytes, start)
+    })
+    const first = store.append(id, 0, of('abc'))
+    while (write.mock.calls.length === 0) await new Promise(setImmediate)
+    const size = store.uploadSize(id)
+    const second = store.append(id, 3, of('de'))
+    const third = store.commit(id, digestOf('sha256', Buffer.from('abcde')))
+    resolve(undefined)
+    expect(await first).toEqual({ status: 'appended', sizeBytes: 3 })
+    // What a client is told is where its next request may begin.
+    expect(await size).toBeGreaterThanOrEqual(3)
+    expect(await second).toEqual({ status: 'appended', sizeBytes: 5 })
+    // Two waited, and the one that came first went first: the other met it at work.
+    expect(await third).toEqual({ status: 'busy' })
+    expect(await store.commit(id, digestOf('sha256', Buffer.from('abcde')))).toMatchObject({ status: 'committed' })
+  })
+
   it.each(['sync', 'datasync'] as const)('are given up where %s fails, since a later one would not tell of what was lost', async (call) => {
     const bytes = randomBytes(40 * 1024 * 1024)
     const id = await begin(store)
