@@ -35,8 +35,8 @@ describe('blobs in memory', () => {
     inner = {
       ...files,
       async read(digest) {
-        reads.push('read')
         const bytes = await files.read(digest)
+        reads.push('read')
         await gate
         return bytes
       },
