@@ -17,6 +17,7 @@ import { pushRows } from './rows/pushes.ts'
 import { sizeRows } from './rows/size.ts'
 import { stormRows } from './rows/storm.ts'
 import type { Row } from './row.ts'
+import { stopAll } from './running.ts'
 import { startOwn } from './varve.ts'
 
 const { values: options } = parseArgs({
@@ -55,6 +56,9 @@ const run: Run = {
   machine: machine(),
   versions: versions(there),
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stopAll().finally(() => process.exit(1)))
+}
 const failures: string[] = []
 await report(options.render ? [] : await measureAll())
 for (const failure of failures) say(`failed: ${failure}`)
@@ -85,7 +89,7 @@ async function measureAll(): Promise<RowResult[]> {
       .map(([{ group, name, unit }, figures]) => ({ group, name, unit, run: run.date, measured: figures }))
   } finally {
     for (const row of wanted) await row.end?.()
-    for (const registry of registries) await registry.stop()
+    await stopAll()
   }
 }
 

@@ -11,6 +11,7 @@ import { freePort } from '../test/support/server.ts'
 import { findProgram } from './programs.ts'
 import type { Registry } from './registry.ts'
 import type { RegistryName } from './results.ts'
+import { track } from './running.ts'
 
 const START_MS = 30_000
 const configurations = join(import.meta.dirname, 'peers')
@@ -26,8 +27,8 @@ export const PEERS = {
 
 export const PEER_NAMES: readonly PeerName[] = ['distribution', 'docker-registry', 'nginx']
 
-export function startPeer(name: PeerName): Promise<Registry> {
-  return name === 'nginx' ? startNginx() : startDistribution(name)
+export async function startPeer(name: PeerName): Promise<Registry> {
+  return track(await (name === 'nginx' ? startNginx() : startDistribution(name)))
 }
 
 async function startDistribution(name: PeerName): Promise<Registry> {

@@ -5,12 +5,13 @@ import { connectToRunning } from '../src/storage/postgres/embedded.ts'
 import { postgresProcesses } from '../test/support/postgres-processes.ts'
 import { startVarve } from '../test/support/server.ts'
 import type { Registry, Trail } from './registry.ts'
+import { track } from './running.ts'
 
 /** Starts Varve as a user does, with the Postgres that it brings, on a folder of its own. */
 export async function startOwn(env: Readonly<Record<string, string>> = {}): Promise<Registry & { readonly trail: Trail }> {
   const server = await startVarve({ env })
   const { dataFolder, authorization } = server
-  return {
+  return track({
     name: 'Varve',
     port: Number(server.host.split(':')[1]),
     folder: dataFolder,
@@ -45,7 +46,7 @@ export async function startOwn(env: Readonly<Record<string, string>> = {}): Prom
         return ask(dataFolder, `select coalesce(sum(pulls), 0) as n from rm_${live}.pull_counts`)
       },
     },
-  }
+  })
 }
 
 /** One number, asked of Postgres itself: what Varve's own code says of its pulls is what is to be checked. */
