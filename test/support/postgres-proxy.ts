@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Connection } from '../../src/storage/postgres/embedded.ts'
 
-/** A statement that was executed: by a client of which name, and the name or else the text of it. */
-export type Statement = { readonly client: string; readonly text: string }
+/** A statement that was executed: by a client of which name, on which of its connections, and the name or else the text of it. */
+export type Statement = { readonly client: string; readonly connection: number; readonly text: string }
 
 /**
  * Stands between Varve and a real Postgres, and reads what is asked: the clients' side of the protocol is a start-up message, and then
@@ -14,11 +14,13 @@ export async function startPostgresProxy({ host, port, user, database }: Connect
   const statements: Statement[] = []
   const held: (() => void)[] = []
   let holding = false
+  let connections = 0
   const sockets = new Set<Socket>()
 
   const server = createServer((client) => {
     const upstream = connect(join(host, `.s.PGSQL.${port}`))
-    const reader = createReader((statement) => statements.push(statement))
+    const connection = (connections += 1)
+    const reader = createReader((client, text) => statements.push({ client, connection, text }))
     client.on('data', (bytes: Buffer) => {
       const name = reader.take(bytes)
       const pass = (): void => {
@@ -60,17 +62,17 @@ export async function startPostgresProxy({ host, port, user, database }: Connect
 }
 
 /** Follows one client's messages, wherever its packets end. */
-function createReader(executed: (statement: Statement) => void) {
+function createReader(executed: (client: string, text: string) => void) {
   let rest = Buffer.alloc(0)
   let client: string | undefined
   let parsed = ''
   const textAt = (bytes: Buffer, from: number): string => bytes.toString('utf8', from, bytes.indexOf(0, from))
 
   function message(type: string, body: Buffer): void {
-    if (type === 'Q') executed({ client: client ?? '', text: textAt(body, 0) })
+    if (type === 'Q') executed(client ?? '', textAt(body, 0))
     // A statement without a name is what was parsed last.
     if (type === 'P' && body[0] === 0) parsed = textAt(body, 1)
-    if (type === 'B') executed({ client: client ?? '', text: textAt(body, body.indexOf(0) + 1) || parsed })
+    if (type === 'B') executed(client ?? '', textAt(body, body.indexOf(0) + 1) || parsed)
   }
 
   return {
