@@ -173,10 +173,14 @@ describe('a Postgres of our own', () => {
     await client.connect()
     expect(await lockServer(client)).toBe(false)
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    const holders = () => query(postgres.connection, "select pid from pg_locks where locktype = 'advisory' and granted")
+    const [before] = await holders()
     process.kill(rows[0]?.pid ?? 0, 'SIGKILL')
     await until(async () => {
       try {
-        return (await query(postgres.connection, "select 1 from pg_locks where locktype = 'advisory' and granted")).length === 1
+        const [after, ...others] = await holders()
+        // The one from before stands there until the crash of its neighbour is noticed.
+        return after !== undefined && others.length === 0 && after[0] !== before?.[0]
       } catch {
         return false
       }
