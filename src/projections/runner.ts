@@ -95,9 +95,9 @@ export async function openFolder(pool: Pool, schema: string, group: ProjectionGr
     const client = await pool.connect()
     let broken: Error | undefined
     try {
-      await client.query(group.synced && !load ? 'begin' : 'begin; set local synchronous_commit = off')
-      await batch.write(client, schema, load)
-      await moveCheckpoint(client, next)
+      const begun = client.query(group.synced && !load ? 'begin' : 'begin; set local synchronous_commit = off')
+      // In one go where the client pipelines: each way to Postgres and back is time in which the pushes wait that this makes visible.
+      await Promise.all([begun, batch.write(client, schema, load), moveCheckpoint(client, next)])
       await client.query('commit')
       checkpoint = next
     } catch (error) {

@@ -125,19 +125,25 @@ export function createBatch(dictionaries: Dictionaries) {
     },
     /** How many changes it holds, about what it takes of memory. */
     size: () => size,
-    /** Writes everything in the client's open transaction. `load`: into a version that nobody has written to before, and whose indexes are still to be made. */
+    /**
+     * Writes everything in the client's open transaction. The statements run in order, and are sent without waiting for each other where
+     * the client pipelines. `load`: into a version that nobody has written to before, and whose indexes are still to be made.
+     */
     async write(client: ClientBase, schema: string, load: boolean): Promise<void> {
       const numbers = await dictionaries.numbersOf(client, schema, texts)
-      for (const { table, groups } of sets.values()) for (const group of groups) await writeSets(client, schema, table, [...group.sets.values()])
+      const written: Promise<void>[] = []
+      for (const { table, groups } of sets.values()) for (const group of groups) written.push(writeSets(client, schema, table, [...group.sets.values()]))
       for (const { table, columns } of lines.values()) {
-        await insert(client, schema, table, columns.map(({ name, values }) => numberedText(table, name, values, numbers)), load ? 'new' : 'put')
+        const values = columns.map(({ name, values }) => numberedText(table, name, values, numbers))
+        written.push(insert(client, schema, table, values, load ? 'new' : 'put'))
       }
       for (const { table, rows } of puts.values()) {
         const all = [...rows.values()]
         const columns = Object.keys(table.columns).map((name) => numberedText(table, name, all.map((row) => row[name] ?? null), numbers))
-        await insert(client, schema, table, columns, 'put')
+        written.push(insert(client, schema, table, columns, 'put'))
       }
-      for (const { table, sums: all } of sums.values()) await writeSums(client, schema, table, [...all.values()], numbers)
+      for (const { table, sums: all } of sums.values()) written.push(writeSums(client, schema, table, [...all.values()], numbers))
+      await Promise.all(written)
     },
   }
 }
