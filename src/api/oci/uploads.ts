@@ -49,11 +49,13 @@ export async function startUpload(registry: Registry, exchange: RepositoryExchan
   return { status: 202, headers: uploadHeaders(exchange, id, 0) }
 }
 
+const nothingKept = (): Promise<void> => Promise.resolve()
+
 /** Nobody was told of this upload, so whatever does not become a blob is nobody's to go on with. */
 async function pushAtOnce(registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, id: UploadId, digest: Digest): Promise<Reply | Refusal> {
   let answered: Reply | Refusal | undefined
   try {
-    answered = await finish(registry, exchange, key, id, digest)
+    answered = await finish(registry, exchange, key, id, digest, nothingKept)
     return answered
   } finally {
     if (answered === undefined || isRefusal(answered)) await registry.blobs.cancel(id)
@@ -125,12 +127,13 @@ export async function putUpload(registry: Registry, exchange: RepositoryExchange
   if (digest === undefined || isRefusal(digest)) return digest ?? unknownUpload
   const found = await find(registry, exchange, id)
   if (isRefusal(found)) return found
-  const finished = await finish(registry, exchange, found.key, id, digest)
-  if (!isRefusal(finished)) await registry.sessions.remove(id)
-  return finished
+  return finish(registry, exchange, found.key, id, digest, () => registry.sessions.remove(id))
 }
 
-async function finish(registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, id: UploadId, digest: Digest): Promise<Reply | Refusal> {
+/** Receives the last bytes, makes them the blob, and says so to the log, while `forget` ends what was kept of an upload that is gone. */
+async function finish(
+  registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, id: UploadId, digest: Digest, forget: () => Promise<void>,
+): Promise<Reply | Refusal> {
   const received = await receive(registry, exchange, id)
   if (isRefusal(received)) return received
   const committed = await registry.blobs.commit(id, digest)
@@ -142,7 +145,8 @@ async function finish(registry: Registry, exchange: RepositoryExchange, key: Rep
     case 'digest-mismatch':
       return refusal('DIGEST_INVALID', `the bytes have the digest ${committed.actual}, not ${digest}`)
     case 'committed': {
-      const position = await conclude(registry, exchange, id, BlobUploaded({ repository: key, digest, size: committed.sizeBytes }))
+      const fact = BlobUploaded({ repository: key, digest, size: committed.sizeBytes })
+      const [position] = await Promise.all([conclude(registry, exchange, id, fact), forget()])
       return { status: 201, headers: { ...blobHeaders(exchange, digest), ...positionHeader(position) } }
     }
   }

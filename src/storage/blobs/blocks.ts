@@ -24,21 +24,14 @@ export function createBlocks(maxBytes: number) {
           const reader = await (opened ??= open())
           return reader?.read(index * BLOCK_BYTES, Math.min((index + 1) * BLOCK_BYTES, sizeBytes) - 1)
         })
-      const lastIndex = Math.floor(last / BLOCK_BYTES)
-      let ahead: Buffer | Promise<Buffer | undefined> | undefined
       try {
-        for (let index = Math.floor(first / BLOCK_BYTES); index <= lastIndex; index += 1) {
-          const bytes = await (ahead ?? blockAt(index))
+        for (let index = Math.floor(first / BLOCK_BYTES); index <= Math.floor(last / BLOCK_BYTES); index += 1) {
+          const bytes = await blockAt(index)
           if (bytes === undefined) throw new Error(`${digest} went away while it was read`)
-          ahead = index < lastIndex ? blockAt(index + 1) : undefined
-          // Whoever stops early does not come back for it.
-          if (ahead instanceof Promise) ahead.catch(() => undefined)
           const start = index * BLOCK_BYTES
           yield bytes.subarray(Math.max(0, first - start), last + 1 - start)
         }
       } finally {
-        // A read of this one's may still be under way, and others wait for it.
-        if (ahead instanceof Promise) await ahead.catch(() => undefined)
         await (await opened)?.close()
       }
     },

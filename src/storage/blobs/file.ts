@@ -121,8 +121,8 @@ export async function openFileBlobStore(options: {
       }
       const actual = digestFromHash(running.algorithm, running.hash.copy())
       if (actual !== digest) return { status: 'digest-mismatch', actual }
-      await place(uploadPath(id), digest, size)
-      await removeUpload(id)
+      const folder = await place(uploadPath(id), digest, size)
+      await Promise.all([syncFolder(folder), removeUpload(id)])
       return { status: 'committed', sizeBytes: size }
     } finally {
       await file.close()
@@ -140,10 +140,10 @@ export async function openFileBlobStore(options: {
   }
 
   /**
-   * Gives a synced file its blob's name, durably. What is there already is used as it is, since somebody may be reading it, unless
-   * its size shows that it is not the blob.
+   * Gives a synced file its blob's name, which is durable once the folder that is answered is synced. What is there already is used
+   * as it is, since somebody may be reading it, unless its size shows that it is not the blob.
    */
-  async function place(path: string, digest: Digest, size: number): Promise<void> {
+  async function place(path: string, digest: Digest, size: number): Promise<string> {
     const target = pathOf(digest)
     try {
       await link(path, target)
@@ -151,7 +151,7 @@ export async function openFileBlobStore(options: {
       if (!hasCode(error, 'EEXIST')) throw error
       if ((await sizeOf(target)) !== size) await rename(path, target)
     }
-    await syncFolder(dirname(target))
+    return dirname(target)
   }
 
   return {
@@ -256,7 +256,7 @@ export async function openFileBlobStore(options: {
       const temporary = join(uploads, `put-${randomUUID()}`)
       try {
         await writeSynced(temporary, bytes)
-        await place(temporary, digest, bytes.length)
+        await syncFolder(await place(temporary, digest, bytes.length))
         return 'stored'
       } catch (error) {
         if (isFull(error)) return 'no-space'
