@@ -206,6 +206,10 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
       const head = await queryHead()
       return head === 0 ? undefined : at(head)
     },
+    async fromLast(count) {
+      const head = await queryHead()
+      return count >= head ? 'start' : { after: at(head - count) }
+    },
     clockSkewMs: committer.clockSkewMs,
     async close() {
       await committer.close()
