@@ -1,0 +1,35 @@
+import { randomBytes } from 'node:crypto'
+import { createCodec } from '../../../../src/commands/codec.ts'
+import { eventTypes } from '../../../../src/commands/event-types.ts'
+import type { Alarm } from '../../../../src/storage/events/eventstoredb/alarms.ts'
+import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
+import type { EventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
+import type { Reason } from '../../../../src/storage/events/eventstoredb/verdict.ts'
+import type { StandIn } from '../../../support/eventstoredb.ts'
+
+export type OpenedLog = {
+  readonly log: EventStoreLog
+  /** `append: unavailable` and the like, in order. */
+  readonly retries: string[]
+  readonly reasons: Set<Reason>
+  readonly alarms: Alarm[]
+}
+
+export const newSpace = (): string => `t${randomBytes(5).toString('hex')}`
+
+/** A log in a space of a server, and what it told its observer. */
+export async function openLog({ host, port }: Pick<StandIn, 'host' | 'port'>, space: string = newSpace()): Promise<OpenedLog> {
+  const retries: string[] = []
+  const reasons = new Set<Reason>()
+  const alarms: Alarm[] = []
+  const settings = { nodes: [{ address: host, port }], discover: false, user: undefined, tls: undefined, space }
+  const log = await openEventStoreLog(settings, createCodec(eventTypes), {
+    committed: () => undefined,
+    retried: ({ what, reason }) => {
+      retries.push(`${what}: ${reason}`)
+      reasons.add(reason)
+    },
+    alarmed: (alarm) => alarms.push(alarm),
+  })
+  return { log, retries, reasons, alarms }
+}
