@@ -10,26 +10,27 @@ const HTTP2_BEGINNING = 'PRI'
 /** A port for gRPC and, as on the real server, for plain HTTP. */
 export type Front = {
   readonly port: number
-  /** Breaks all connections. */
-  cut(): void
+  /** Breaks the connections of gRPC: all of them, or that of one peer (`<host>:<port>`). */
+  cut(peer?: string): void
   /** Takes no connection any more. */
   close(): void
 }
 
 /** Listens on a port (0: one that is free). */
 export async function openFront(host: string, port: number, services: grpc.Server, web: RequestListener): Promise<Front> {
-  const sockets = new Set<Socket>()
+  /** Those of gRPC. */
+  const sockets = new Map<Socket, string>()
   const injector = services.createConnectionInjector(grpc.ServerCredentials.createInsecure())
   const webServer = createWebServer(web)
   const server = createServer((socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
     // A client that goes away is none of the server's troubles.
     socket.on('error', () => undefined)
     socket.once('data', (beginning: Buffer) => {
       socket.pause()
       socket.unshift(beginning)
       if (beginning.toString('latin1', 0, HTTP2_BEGINNING.length) === HTTP2_BEGINNING) {
+        sockets.set(socket, `${String(socket.remoteAddress)}:${String(socket.remotePort)}`)
+        socket.once('close', () => sockets.delete(socket))
         injector.injectConnection(socket)
       } else {
         webServer.emit('connection', socket)
@@ -47,8 +48,8 @@ export async function openFront(host: string, port: number, services: grpc.Serve
   if (typeof address !== 'object' || address === null) throw new Error('the server listens on no port')
   return {
     port: address.port,
-    cut() {
-      for (const socket of sockets) socket.resetAndDestroy()
+    cut(peer) {
+      for (const [socket, name] of sockets) if (peer === undefined || peer === name) socket.resetAndDestroy()
     },
     close() {
       server.close()

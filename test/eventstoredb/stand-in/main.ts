@@ -1,21 +1,56 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createCalls } from './calls.ts'
+import { createControl } from './control.ts'
+import { createFaults } from './faults.ts'
 import { openFront } from './front.ts'
+import type { Front } from './front.ts'
 import { createNode } from './node.ts'
+import type { Node } from './node.ts'
 import { USAGE, UsageError, parseOptions } from './options.ts'
 import type { Options } from './options.ts'
+import { watchOpenCalls } from './rpc/open-calls.ts'
+import type { OpenCalls } from './rpc/open-calls.ts'
+import { createSubscriptions } from './rpc/outlet.ts'
 import { createServices } from './rpc/services.ts'
 import { createWeb } from './web.ts'
 
+/** For how long a server that ends still answers, so that what waits is told. */
+const GRACE_MS = 200
+
 /** A server that answers as EventStoreDB does, for the tests: docs/eventstoredb.md says where that is known and where assumed. */
 async function main({ host, port, folder, readyAfterMs }: Options): Promise<void> {
-  let listensOn = port
-  const node = createNode(folder, () => ({ host, port: listensOn }))
-  const front = await openFront(host, port, createServices(node), createWeb(node))
-  listensOn = front.port
+  const openCalls = watchOpenCalls()
+  const faults = createFaults()
+  const subscriptions = createSubscriptions()
+  const node = createNode(folder, () => ({ host, port: front.port }))
+  const calls = createCalls(node, faults, (peer) => {
+    front.cut(peer)
+  })
+  const control = createControl({
+    state: () => node.role.kind,
+    faults,
+    calls,
+    subscriptions,
+    openCalls,
+    cutAll: () => {
+      front.cut()
+    },
+  })
+  const front = await openFront(host, port, createServices(node, calls, subscriptions), createWeb(control))
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void endInOrder(node, front, openCalls))
   console.log(`listening on ${host}:${front.port}`)
   await sleep(readyAfterMs)
   await node.start(() => process.exit(0))
   console.log('ready')
+}
+
+/** Tells what waits that it was interrupted, then ends every call without a status and takes no more. */
+async function endInOrder(node: Node, front: Front, openCalls: OpenCalls): Promise<void> {
+  await node.end()
+  await sleep(GRACE_MS)
+  front.close()
+  await openCalls.reset()
+  process.exit(0)
 }
 
 try {

@@ -5,7 +5,7 @@ import { createLog } from './store/log.ts'
 import type { Log } from './store/log.ts'
 import { beginTerm } from './store/terms.ts'
 import { createWriter } from './store/writer.ts'
-import type { Outcome, Write, Writer } from './store/writer.ts'
+import type { Write, Writer } from './store/writer.ts'
 
 /** Where a node can be reached. */
 export type Address = { readonly host: string; readonly port: number }
@@ -21,6 +21,8 @@ export type Node = {
   members(): readonly Member[]
   /** Reads the data and begins to serve. `onDeposed` is called when another process took the folder over. */
   start(onDeposed: () => void): Promise<void>
+  /** Takes no writes any more; those under way are told that they were interrupted. */
+  end(): Promise<void>
 }
 
 export function createNode(folder: string, address: () => Address): Node {
@@ -41,6 +43,11 @@ export function createNode(folder: string, address: () => Address): Node {
       await writer.write(beginning(term.number, id))
       role = { kind: 'leader', writer }
     },
+    async end() {
+      const ended = role
+      role = { kind: 'ending' }
+      if (ended.kind === 'leader') await ended.writer.stop()
+    },
   }
 }
 
@@ -53,13 +60,4 @@ function beginning(term: number, leaderId: string): Write {
     expected: { kind: 'any' },
     events: [{ id: randomUUID(), type: '$epoch-information', json: true, data, metadata: new Uint8Array() }],
   }
-}
-
-/** What became of a write, or why it was not tried. */
-export type WriteResult = Outcome | { readonly kind: 'not-ready' }
-
-export function writeTo(node: Node, write: Write, isAbandoned: () => boolean): Promise<WriteResult> {
-  const { role } = node
-  if (role.kind !== 'leader') return Promise.resolve({ kind: 'not-ready' })
-  return role.writer.write(write, isAbandoned)
 }

@@ -1,6 +1,5 @@
 import type { sendUnaryData, ServerReadableStream } from '@grpc/grpc-js'
-import type { Node, WriteResult } from '../node.ts'
-import { writeTo } from '../node.ts'
+import type { Calls, WriteResult } from '../calls.ts'
 import { NO_STREAM } from '../store/expected.ts'
 import type { Expected } from '../store/expected.ts'
 import { sizeInAppend } from '../store/record.ts'
@@ -8,7 +7,8 @@ import type { ProposedEvent } from '../store/record.ts'
 import { AppendResp, Empty } from './generated.ts'
 import type { Streams } from './generated.ts'
 import { MAX_APPEND_BYTES } from './limits.ts'
-import { appendTooLarge, asStatus, invalidArgument, notReady, streamDeleted, timedOut } from './refusals.ts'
+import { notWritten } from './not-written.ts'
+import { appendTooLarge, asStatus, invalidArgument, streamDeleted } from './refusals.ts'
 import { appendedStream, expectedOf, proposedOf } from './requests.ts'
 
 /**
@@ -20,10 +20,11 @@ const LARGEST_NUMBER = 2 ** 64 - 2048
 type Call = ServerReadableStream<Streams.AppendReq, Streams.AppendResp>
 
 /** The older call: a stream's name and expected revision, then a message an event. */
-export function append(node: Node, call: Call, answer: sendUnaryData<Streams.AppendResp>): void {
-  handle(node, call).then(
+export function append(calls: Calls, call: Call, answer: sendUnaryData<Streams.AppendResp>): void {
+  calls.count('append')
+  handle(calls, call).then(
     (response) => {
-      answer(null, response)
+      if (response !== undefined) answer(null, response)
     },
     (error: unknown) => {
       answer(asStatus(error))
@@ -31,9 +32,10 @@ export function append(node: Node, call: Call, answer: sendUnaryData<Streams.App
   )
 }
 
-async function handle(node: Node, call: Call): Promise<Streams.AppendResp> {
+async function handle(calls: Calls, call: Call): Promise<Streams.AppendResp | undefined> {
   const { stream, expected, events } = await readRequest(call)
-  const result = await writeTo(node, { kind: 'append', stream, expected, events }, () => call.cancelled)
+  const caller = { isGone: () => call.cancelled, peer: call.getPeer() }
+  const result = await calls.write('append', { kind: 'append', stream, expected, events }, caller)
   return responseTo(result, stream, expected)
 }
 
@@ -58,7 +60,8 @@ async function readRequest(call: Call): Promise<{ stream: string; expected: Expe
   return { stream: appendedStream(options.getStreamIdentifier()), expected: expectedOf(options), events }
 }
 
-function responseTo(result: WriteResult, stream: string, expected: Expected): Streams.AppendResp {
+/** Undefined: no answer. */
+function responseTo(result: WriteResult, stream: string, expected: Expected): Streams.AppendResp | undefined {
   switch (result.kind) {
     case 'done':
       return success(result)
@@ -66,12 +69,14 @@ function responseTo(result: WriteResult, stream: string, expected: Expected): St
       return wrongRevision(expected, result.current)
     case 'deleted':
       throw streamDeleted(stream)
+    case 'lost':
+      return undefined
     case 'not-ready':
-      throw notReady()
+    case 'ending':
+    case 'not-leader':
     case 'interrupted':
-      throw timedOut('Request canceled by server')
     case 'abandoned':
-      throw timedOut('Request canceled by client')
+      throw notWritten(result)
   }
 }
 

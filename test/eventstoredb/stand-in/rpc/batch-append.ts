@@ -1,6 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js'
-import type { Node, WriteResult } from '../node.ts'
-import { writeTo } from '../node.ts'
+import type { Calls, WriteResult } from '../calls.ts'
 import { NO_STREAM } from '../store/expected.ts'
 import type { Expected } from '../store/expected.ts'
 import { sizeInAppend } from '../store/record.ts'
@@ -11,7 +10,8 @@ import { BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout, WrongExp
 import type { Message, StatusCode, Streams } from './generated.ts'
 import { readId } from './ids.ts'
 import { MAX_APPEND_BYTES } from './limits.ts'
-import { asStatus } from './refusals.ts'
+import { notWritten } from './not-written.ts'
+import { Refusal, asStatus } from './refusals.ts'
 import { appendedStream, expectedOfBatch, proposedOf, streamNameOf } from './requests.ts'
 import { statusMessage } from './status-message.ts'
 
@@ -28,7 +28,8 @@ type Open = {
 }
 
 /** The batch call: appends to any streams, told apart by the ids that the client gave them, in one call that stays open. */
-export function batchAppend(node: Node, call: Call): void {
+export function batchAppend(calls: Calls, call: Call): void {
+  calls.count('batchAppend')
   const open = new Map<string, Open>()
   let pending = 0
   let ended = false
@@ -72,7 +73,10 @@ export function batchAppend(node: Node, call: Call): void {
     if (!request.getIsFinal()) return
     open.delete(correlation)
     const { stream, expected, events, deadlineMs } = append
-    const result = await writeTo(node, { kind: 'append', stream, expected, events }, () => call.cancelled || deadlineMs <= Date.now())
+    const caller = { isGone: () => call.cancelled || deadlineMs <= Date.now(), peer: call.getPeer() }
+    const result = await calls.write('batchAppend', { kind: 'append', stream, expected, events }, caller)
+    if (result.kind === 'lost') return
+    if (result.kind === 'not-leader' && result.leader !== undefined) throw notWritten(result)
     send(request, stream, (response) => {
       tell(response, result, stream, expected)
     })
@@ -82,9 +86,7 @@ export function batchAppend(node: Node, call: Call): void {
     pending += 1
     take(request)
       .catch((error: unknown) => {
-        if (!(error instanceof Error)) throw error
-        const correlation = request.getCorrelationId()
-        if (correlation === undefined) call.emit('error', asStatus(error))
+        if (error instanceof Refusal || !(error instanceof Error)) call.emit('error', asStatus(error))
         else send(request, streamNameOf(request.getOptions()?.getStreamIdentifier()), badRequest(error.message))
       })
       .finally(() => {
@@ -98,7 +100,9 @@ export function batchAppend(node: Node, call: Call): void {
   })
 }
 
-function tell(response: Content, result: WriteResult, stream: string, expected: Expected): void {
+type Told = Exclude<WriteResult, { kind: 'lost' }>
+
+function tell(response: Content, result: Told, stream: string, expected: Expected): void {
   switch (result.kind) {
     case 'done':
       succeed(response, result)
@@ -110,8 +114,12 @@ function tell(response: Content, result: WriteResult, stream: string, expected: 
       fail(response, Code.NOT_FOUND, 'StreamDeleted', deleted(stream))
       break
     case 'not-ready':
-      response.setError(statusMessage(Code.OK, 'Server Is Not Ready', new GoogleEmpty(), 'google.protobuf.Empty'))
+      notTaken(response, 'Server Is Not Ready')
       break
+    case 'not-leader':
+      notTaken(response, 'No leader info available in response')
+      break
+    case 'ending':
     case 'interrupted':
     case 'abandoned':
       timedOut(response)
@@ -128,6 +136,11 @@ function succeed(response: Content, { revision, position }: { readonly revision:
   place.setPreparePosition(String(position))
   success.setPosition(place)
   response.setSuccess(success)
+}
+
+/** The real server gives this without a code, so the client does not recognize it. */
+function notTaken(response: Content, message: string): void {
+  response.setError(statusMessage(Code.OK, message, new GoogleEmpty(), 'google.protobuf.Empty'))
 }
 
 function timedOut(response: Content): void {

@@ -1,3 +1,4 @@
+import type { Calls } from '../calls.ts'
 import type { Node } from '../node.ts'
 import { indexFrom, subscribeToAll } from '../subscriptions/all.ts'
 import { subscribeToStream } from '../subscriptions/stream.ts'
@@ -10,44 +11,58 @@ import { filterOf } from './filter.ts'
 import { ReadReq } from './generated.ts'
 import type { Streams } from './generated.ts'
 import { outletOf } from './outlet.ts'
-import type { Outlet, ReadCall } from './outlet.ts'
-import { asStatus, invalidArgument, notReady, streamDeleted, unexpectedReadAll, unimplemented } from './refusals.ts'
+import type { Outlet, ReadCall, Subscriptions } from './outlet.ts'
+import { notWritten } from './not-written.ts'
+import { invalidArgument, streamDeleted, unexpectedReadAll, unimplemented } from './refusals.ts'
 import { streamNameOf } from './requests.ts'
+
+type Served = { readonly node: Node; readonly calls: Calls; readonly subscriptions: Subscriptions }
+type Options = Streams.ReadReq.Options
+type StreamOptions = Streams.ReadReq.Options.StreamOptions
 
 const { BACKWARDS } = ReadReq.Options.ReadDirection
 
 /** Reads and subscriptions: of a stream or of `$all`. */
-export function read(node: Node, call: ReadCall): void {
+export function read(server: Served, call: ReadCall): void {
   const outlet = outletOf(call)
-  handle(node, call.request, outlet).then(
+  handle(server, call.request, outlet).then(
     () => {
-      call.end()
+      outlet.end()
     },
     (error: unknown) => {
-      if (!outlet.signal.aborted) call.emit('error', asStatus(error))
+      outlet.end(error)
     },
   )
 }
 
-async function handle(node: Node, request: Streams.ReadReq, outlet: Outlet): Promise<void> {
+async function handle({ node, calls, subscriptions }: Served, request: Streams.ReadReq, outlet: Outlet): Promise<void> {
   const options = request.getOptions()
   if (options === undefined) throw invalidArgument('no options')
   if (options.getUuidOption()?.hasString() !== true) throw unimplemented('ids as numbers')
   if (options.getResolveLinks()) throw unimplemented('links')
-  if (node.role.kind === 'starting') throw notReady()
-  const { log } = node
-  const stream = options.getStream()
-  const all = options.getAll()
+  const name = options.hasSubscription() ? 'subscribe' : 'read'
+  calls.count(name)
+  const refused = await calls.refuseRead(name)
+  if (refused !== undefined) throw notWritten(refused)
   if (options.hasSubscription()) {
-    if (stream !== undefined) {
-      const from = stream.hasStart() ? 'start' : stream.hasEnd() ? 'end' : BigInt(stream.getRevision())
-      return subscribeToStream(log, streamNameOf(stream.getStreamIdentifier()), from, outlet)
-    }
-    const from = all?.hasStart() === true ? 'start' : all?.hasEnd() === true ? 'end' : requestedPlace(all)
-    return subscribeToAll(log, from, filterOf(options), outlet)
+    subscriptions.open.add(outlet)
+    await subscribe(node.log, options, outlet).finally(() => subscriptions.open.delete(outlet))
+    return
   }
+  const stream = options.getStream()
   const answers = stream === undefined ? readAll(node, options) : readStream(node, options, stream)
   for (const answer of answers) await outlet.send(answer)
+}
+
+function subscribe(log: Log, options: Options, outlet: Outlet): Promise<void> {
+  const stream = options.getStream()
+  const all = options.getAll()
+  if (stream !== undefined) {
+    const from = stream.hasStart() ? 'start' : stream.hasEnd() ? 'end' : BigInt(stream.getRevision())
+    return subscribeToStream(log, streamNameOf(stream.getStreamIdentifier()), from, outlet)
+  }
+  const from = all?.hasStart() === true ? 'start' : all?.hasEnd() === true ? 'end' : requestedPlace(all)
+  return subscribeToAll(log, from, filterOf(options), outlet)
 }
 
 function requestedPlace(all: Streams.ReadReq.Options.AllOptions | undefined): Place {
@@ -55,9 +70,6 @@ function requestedPlace(all: Streams.ReadReq.Options.AllOptions | undefined): Pl
   if (position === undefined) throw invalidArgument('no position')
   return { commit: BigInt(position.getCommitPosition()), prepare: BigInt(position.getPreparePosition()) }
 }
-
-type Options = Streams.ReadReq.Options
-type StreamOptions = Streams.ReadReq.Options.StreamOptions
 
 function* readStream(node: Node, options: Options, asked: StreamOptions): Generator<Streams.ReadResp> {
   const stream = streamNameOf(asked.getStreamIdentifier())

@@ -18,11 +18,11 @@ export type OpenedLog = {
 export const newSpace = (): string => `t${randomBytes(5).toString('hex')}`
 
 /** A log in a space of a server, and what it told its observer. */
-export async function openLog({ host, port }: Pick<StandIn, 'host' | 'port'>, space: string = newSpace()): Promise<OpenedLog> {
+export async function openLog({ port }: Pick<StandIn, 'port'>, space: string = newSpace()): Promise<OpenedLog> {
   const retries: string[] = []
   const reasons = new Set<Reason>()
   const alarms: Alarm[] = []
-  const settings = { nodes: [{ address: host, port }], discover: false, user: undefined, tls: undefined, space }
+  const settings = { nodes: [{ address: '127.0.0.1', port }], discover: false, user: undefined, tls: undefined, space }
   const log = await openEventStoreLog(settings, createCodec(eventTypes), {
     committed: () => undefined,
     retried: ({ what, reason }) => {
