@@ -18,7 +18,7 @@ export type Clock = ReturnType<typeof createClock>
  *
  * `probe` asks for the server's time anew.
  */
-export function createClock(probe: () => Promise<{ readonly created: Date; readonly span: Span }>, now: () => number = Date.now) {
+export function createClock(probe: () => Promise<{ readonly created: Date; readonly span: Span }>, now: () => number) {
   let offsetMs: number | undefined
   let lookedAt = -Infinity
   let probedAt = -Infinity

@@ -52,7 +52,11 @@ export function createFollower(connection: Connection, observe: RetryObserver) {
         let confirmed = false
         try {
           while (!ended()) {
-            if (retired.aborted) throw new EndedError('its client was given up')
+            if (retired.aborted) {
+              // Another took the place of its client, whose node may be frozen.
+              phase = 'catching up'
+              break
+            }
             const signalled = subscription.take()
             if (signalled === undefined) {
               if (subscription.ended()) throw new EndedError('the server ended the subscription')

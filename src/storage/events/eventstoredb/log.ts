@@ -31,7 +31,12 @@ export type EventStoreLog = EventLog & {
  * The log on EventStoreDB: a lane is a prefix of stream names, a position the commit position of an event in $all.
  * docs/eventstoredb.md says what the server does, and which of its ways this stands on.
  */
-export async function openEventStoreLog(settings: EventStoreSettings, codec: EventCodec, observer: LogObserver): Promise<EventStoreLog> {
+export async function openEventStoreLog(
+  settings: EventStoreSettings,
+  codec: EventCodec,
+  observer: LogObserver,
+  now: () => number = Date.now,
+): Promise<EventStoreLog> {
   const { committed, retried } = observer
   const names = createNames(settings.space)
   const connection = createConnection((leader) => new LogClient(settings, leader))
@@ -41,7 +46,7 @@ export async function openEventStoreLog(settings: EventStoreSettings, codec: Eve
     throw error
   })
   const alarms = createAlarms(names, observer.alarmed)
-  const writing = createWriting({ connection, reader, names, codec, positions, alarms, committed, retried })
+  const writing = createWriting({ connection, reader, names, codec, positions, alarms, committed, retried, now })
   const reading = createReading({ reader, follow: createFollower(connection, retried), names, codec, positions, alarms })
 
   /** The head of a log that has a name: a server has events of its own before. */

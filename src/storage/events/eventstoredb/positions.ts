@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AllStreamRecordedEvent, Position as ServerPosition } from '@eventstore/db-client'
 import type { EventCodec, From } from '../../../ports/event-log.ts'
 import { position, positionLog, positionNumber } from '../../../ports/position.ts'
@@ -6,12 +7,12 @@ import { streams } from '../../../ports/streams.ts'
 import { logNameIn } from '../naming.ts'
 import { createHeads } from './heads.ts'
 import type { Names } from './names.ts'
-import { createPatience } from './patience.ts'
 import type { Reader } from './reader.ts'
 import { fromServer } from './server-events.ts'
 
 /** How long a position is looked for beyond the head: a new leader may be behind for a moment. */
-const BEHIND_MS = 10_000
+const BEHIND_MS = 5_000
+const BEHIND_PAUSE_MS = 200
 
 /** A number that stands between two events, or before the first. */
 export class NoPositionError extends Error {
@@ -47,11 +48,10 @@ export async function createPositions(reader: Reader, names: Names, codec: Event
 
   /** The server takes a position beyond its end, and would give nothing for ever. */
   async function checkReached(given: Position, commit: bigint): Promise<void> {
-    const patience = createPatience(BEHIND_MS)
-    while (heads.known() < commit) {
-      const head = await heads.fresh()
-      if (head !== undefined && head >= commit) return
-      await patience.pause(new Error(`${given} is beyond the head of the log`))
+    const deadline = performance.now() + BEHIND_MS
+    while (heads.known() < commit && ((await heads.fresh()) ?? -1n) < commit) {
+      if (performance.now() > deadline) throw new Error(`${given} is beyond the head of the log`)
+      await sleep(BEHIND_PAUSE_MS)
     }
   }
 

@@ -27,10 +27,11 @@ export function createWriting(options: {
   readonly alarms: Alarms
   readonly committed: Committed
   readonly retried: RetryObserver
+  readonly now: () => number
 }) {
   const { connection, reader, names, codec, positions, alarms, committed } = options
   const appender = createAppender(connection, options.retried)
-  const clock = createClock(probe)
+  const clock = createClock(probe, options.now)
 
   /** The server's time can only be had from an event; this one stands outside of the lanes. */
   async function probe(): Promise<{ readonly created: Date; readonly span: Span }> {
@@ -82,6 +83,7 @@ export function createWriting(options: {
       // A stream that was deleted is taken for empty, but its revisions go on.
       if (outcome.revision !== last) throw alarms.missing(stream, `what was appended after revision ${expected} stands at ${outcome.revision}: it was deleted before`)
       positions.rename(logNameIn(stream, events))
+      await positions.named()
       positions.heads.saw(outcome.position)
       await compareClocks(server, last, outcome.span)
       return { status: 'appended', positions: await positionsOf(stream, expected + 1, events.length, outcome.position) }
