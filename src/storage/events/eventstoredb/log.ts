@@ -25,6 +25,8 @@ export type EventStoreLog = EventLog & {
   clockSkewMs(): number
   /** `host:port` of the node that is asked, which leads; undefined while there is none. */
   leader(): string | undefined
+  /** How many bytes of the log each subscription is behind, by its lanes. */
+  behind(): ReadonlyMap<string, number>
 }
 
 /**

@@ -34,6 +34,7 @@ export function createReading(options: {
   readonly alarms: Alarms
 }) {
   const { reader, follow, names, codec, positions, alarms } = options
+  const subscriptions = new Set<{ readonly lanes: string; passed: bigint }>()
 
   async function recorded(event: RecordedEvent, stream: string): Promise<Given> {
     if (event.position === undefined) throw new Error(`the server gave an event of ${stream} no position`)
@@ -91,7 +92,8 @@ export function createReading(options: {
   async function* subscribe(lanes: readonly Lane[], from: From, signal: AbortSignal): AsyncGenerator<Delivery> {
     const { heads } = positions
     const { after, first } = await positions.startOf(from)
-    let delivered = after?.commit ?? -1n
+    /** Every event up to here has been handed over. */
+    const state = { lanes: lanes.join('+'), passed: after?.commit ?? -1n }
     /** The last event since the last marker, and what came with it. */
     let page: { readonly last: bigint; readonly bytes: number; readonly events: number } | undefined
     let marked = -1n
@@ -105,30 +107,47 @@ export function createReading(options: {
     const begun = first === undefined ? undefined : await ofLanes(first, lanes)
     if (begun !== undefined) yield { kind: 'event', recorded: begun }
 
-    for await (const passed of follow({ prefixes: names.prefixesOf(lanes), after, signal, patienceMs: Infinity, head: heads.known })) {
-      if (passed.kind === 'reached') {
-        delivered = passed.commit
-        continue
+    subscriptions.add(state)
+    try {
+      for await (const passed of follow({ prefixes: names.prefixesOf(lanes), after, signal, patienceMs: Infinity, head: heads.known })) {
+        if (passed.kind === 'reached') {
+          state.passed = passed.commit
+          continue
+        }
+        if (passed.kind === 'event') {
+          const { commit } = passed.event.position
+          heads.saw(commit)
+          const given = await ofLanes(passed.event, lanes)
+          if (given !== undefined) {
+            yield { kind: 'event', recorded: given }
+            page = { last: commit, bytes: (page?.bytes ?? 0) + given.sizeBytes, events: (page?.events ?? 0) + 1 }
+          }
+          state.passed = commit
+          if (page !== undefined && (page.bytes >= PAGE_BYTES || page.events >= PAGE_EVENTS)) yield marker(page.last)
+          continue
+        }
+        if (page !== undefined) yield marker(page.last)
+        const quiet = performance.now() - markedAt >= MARKER_MS
+        if (!quiet && state.passed <= marked) continue
+        // The position of a checkpoint need not be an event's. The last event of all has one, and where that was passed, so was all before it.
+        const head = await heads.recent(HEAD_AGE_MS, HEAD_WAIT_MS)
+        const proved = head >= 0n && head <= state.passed && (quiet || head > marked)
+        if (proved && (await positions.named()) !== undefined) yield marker(head)
       }
-      if (passed.kind === 'event') {
-        delivered = passed.event.position.commit
-        heads.saw(delivered)
-        const given = await ofLanes(passed.event, lanes)
-        if (given === undefined) continue
-        yield { kind: 'event', recorded: given }
-        page = { last: delivered, bytes: (page?.bytes ?? 0) + given.sizeBytes, events: (page?.events ?? 0) + 1 }
-        if (page.bytes >= PAGE_BYTES || page.events >= PAGE_EVENTS) yield marker(page.last)
-        continue
-      }
-      if (page !== undefined) yield marker(page.last)
-      const quiet = performance.now() - markedAt >= MARKER_MS
-      if (!quiet && delivered <= marked) continue
-      // The position of a checkpoint need not be an event's. The last event of all has one, and where that was passed, so was all before it.
-      const head = await heads.recent(HEAD_AGE_MS, HEAD_WAIT_MS)
-      const proved = head >= 0n && head <= delivered && (quiet || head > marked)
-      if (proved && (await positions.named()) !== undefined) yield marker(head)
+    } finally {
+      subscriptions.delete(state)
     }
   }
 
-  return { readStream, readAll, subscribe }
+  /** How many bytes of the log the subscriptions have not passed yet, by their lanes: of several, the one that is furthest behind. */
+  function behind(): ReadonlyMap<string, number> {
+    const found = new Map<string, number>()
+    for (const { lanes, passed } of subscriptions) {
+      const bytes = Number(positions.heads.known()) - Math.max(0, Number(passed))
+      found.set(lanes, Math.max(0, bytes, found.get(lanes) ?? 0))
+    }
+    return found
+  }
+
+  return { readStream, readAll, subscribe, behind }
 }
