@@ -50,6 +50,7 @@ async function endInOrder(node: Node, front: Front, openCalls: OpenCalls): Promi
   await sleep(GRACE_MS)
   front.close()
   await openCalls.reset()
+  await openCalls.closeConnections()
   process.exit(0)
 }
 
