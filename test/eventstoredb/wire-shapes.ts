@@ -23,7 +23,8 @@ export function shapesOf(calls: readonly SentCall[]): string[] {
     const method = path.split('/').at(-1) ?? path
     const sent = messages.map((message) => `${method} sends ${JSON.stringify(shapeOf(message))}`)
     // A call that the client ended says nothing of the server, and it is always the client that ends the batch call.
-    return status === undefined || status['code'] === CANCELLED || method === 'BatchAppend' ? sent : [...sent, `${method} ends with ${endOf(status)}`]
+    if (status === undefined || status['code'] === CANCELLED || method === 'BatchAppend') return sent
+    return [...sent, `${method} ends with ${endOf(status)}`]
   })
   return [...new Set(shapes)].sort()
 }
@@ -49,7 +50,8 @@ function shapeOf(value: unknown, name = ''): unknown {
   // An id; the recording holds its text alone.
   if (typeof value['string'] === 'string') return 'text'
   const fields = Object.entries(value).filter(([, each]) => each !== undefined)
-  return Object.fromEntries(fields.sort(([one], [other]) => (one < other ? -1 : 1)).map(([field, each]) => [field, shapeOf(each, field)]))
+  fields.sort(([one], [other]) => (one < other ? -1 : 1))
+  return Object.fromEntries(fields.map(([field, each]) => [field, shapeOf(each, field)]))
 }
 
 /** A map's keys with their values' shapes; of another list the shapes of its elements, each once. Recordings leave out some elements. */
