@@ -10,6 +10,7 @@ import { USAGE, UsageError, parseOptions } from './options.ts'
 import type { Options } from './options.ts'
 import { watchOpenCalls } from './rpc/open-calls.ts'
 import type { OpenCalls } from './rpc/open-calls.ts'
+import { StreamsService } from './rpc/generated.ts'
 import { createSubscriptions } from './rpc/outlet.ts'
 import { createServices } from './rpc/services.ts'
 import { createWeb } from './web.ts'
@@ -44,12 +45,16 @@ async function main({ host, port, folder, readyAfterMs }: Options): Promise<void
   console.log('ready')
 }
 
-/** Tells what waits that it was interrupted, then ends every call without a status and takes no more. */
+/**
+ * As the real server ends: subscriptions without a status, at once; appends that wait are told that they were interrupted, later ones that
+ * the server is not ready; then every call is ended without a status, and no connection is taken any more.
+ */
 async function endInOrder(node: Node, front: Front, openCalls: OpenCalls): Promise<void> {
-  await node.end()
+  await Promise.all([openCalls.reset(StreamsService.read.path), node.end()])
   await sleep(GRACE_MS)
   front.close()
   await openCalls.reset()
+  await openCalls.closeConnections()
   process.exit(0)
 }
 

@@ -75,7 +75,8 @@ export function batchAppend(calls: Calls, call: Call): void {
     const { stream, expected, events, deadlineMs } = append
     const caller = { isGone: () => call.cancelled || deadlineMs <= Date.now(), peer: call.getPeer() }
     const result = await calls.write('batchAppend', { kind: 'append', stream, expected, events }, caller)
-    if (result.kind === 'lost') return
+    // Of a server that ends, what comes now hears nothing until the whole call is ended.
+    if (result.kind === 'lost' || result.kind === 'ending') return
     if (result.kind === 'not-leader' && result.leader !== undefined) throw notWritten(result)
     send(request, stream, (response) => {
       tell(response, result, stream, expected)
@@ -100,7 +101,7 @@ export function batchAppend(calls: Calls, call: Call): void {
   })
 }
 
-type Told = Exclude<WriteResult, { kind: 'lost' }>
+type Told = Exclude<WriteResult, { kind: 'lost' | 'ending' }>
 
 function tell(response: Content, result: Told, stream: string, expected: Expected): void {
   switch (result.kind) {
@@ -119,7 +120,6 @@ function tell(response: Content, result: Told, stream: string, expected: Expecte
     case 'not-leader':
       notTaken(response, 'No leader info available in response')
       break
-    case 'ending':
     case 'interrupted':
     case 'abandoned':
       timedOut(response)

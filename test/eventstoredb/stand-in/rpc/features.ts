@@ -13,10 +13,17 @@ export function getSupportedMethods(answer: sendUnaryData<ServerFeatures.Support
   answer(null, methods)
 }
 
+const FEATURES: Readonly<Record<string, readonly string[]>> = {
+  '/event_store.client.streams.streams/read': ['position', 'events'],
+  '/event_store.client.streams.streams/batchappend': ['deadline_duration'],
+}
+
 function supported(path: string): ServerFeatures.SupportedMethod {
-  const [, service = '', method = ''] = path.toLowerCase().split('/')
+  const lower = path.toLowerCase()
+  const [, service = '', method = ''] = lower.split('/')
   const supportedMethod = new SupportedMethod()
   supportedMethod.setServiceName(service)
   supportedMethod.setMethodName(method)
+  supportedMethod.setFeaturesList([...(FEATURES[lower] ?? [])])
   return supportedMethod
 }
