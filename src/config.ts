@@ -15,6 +15,21 @@ export type ListenAddress = { readonly host: string; readonly port: number }
 
 export type TlsFiles = { readonly certFile: string; readonly keyFile: string }
 
+export type PostgresLocation = { readonly kind: 'postgres'; readonly url: string }
+
+export type EventStoreLocation = {
+  readonly kind: 'eventstoredb'
+  /** One: that node. More: they are asked which of them leads. */
+  readonly nodes: readonly { readonly address: string; readonly port: number }[]
+  /** The one name given stands for several nodes. */
+  readonly discover: boolean
+  readonly user: { readonly name: string; readonly password: string } | undefined
+  /** Undefined: no TLS. `caFile`: undefined where the system's authorities vouch for the nodes. */
+  readonly tls: { readonly caFile: string | undefined } | undefined
+  /** What the names of this log's streams begin with. */
+  readonly space: string
+}
+
 export type Config = {
   readonly listen: ListenAddress
   /** An origin, without a slash at its end. Undefined only where the system picks the port: then it is the address listened on. */
@@ -28,7 +43,7 @@ export type Config = {
   /** Undefined: the embedded one in the data folder. */
   readonly postgresUrl: string | undefined
   /** Undefined: the log stands in the same Postgres. */
-  readonly logUrl: string | undefined
+  readonly log: PostgresLocation | EventStoreLocation | undefined
   /** Holds `blobs/`, `keys/` and `uploads/`, on one file system. */
   readonly blobFolder: string
   /** The most pulls in one event. Undefined: as many as fit. */
@@ -176,10 +191,48 @@ const parsePostgresUrl = (value: string): Parsed<string> => {
     : bad('is no postgres:// URL (its value is not shown, since it may hold a password)')
 }
 
-const parseLog = (value: string): Parsed<string> =>
-  /^esdb(\+discover)?:/i.test(value)
-    ? bad('names an EventStoreDB (esdb://), which this Varve cannot use yet: give a postgres:// URL')
-    : parsePostgresUrl(value)
+const EVENT_STORE = /^esdb(\+discover)?:\/\/(?:([^:@/?]+):([^@/?]*)@)?([^/?@]+)\/?(?:\?(.*))?$/i
+const SPACE = /^[a-z0-9][a-z0-9-]{0,31}$/
+
+const parseNode = (text: string): EventStoreLocation['nodes'] => {
+  const [, address, port = '2113'] = /^([a-z0-9._-]+)(?::([0-9]{1,5}))?$/i.exec(text) ?? []
+  return address === undefined || Number(port) > 65_535 ? [] : [{ address, port: Number(port) }]
+}
+
+/** Its value holds a password, too. What the client itself knows of options Varve sets: two of them differently would hide a fault. */
+const parseEventStore = (value: string): Parsed<EventStoreLocation> => {
+  const [, discover, name, password, hosts = '', query = ''] = EVENT_STORE.exec(value) ?? []
+  const nodes = hosts.split(',').flatMap(parseNode)
+  if (hosts === '' || nodes.length !== hosts.split(',').length) return bad('is no esdb:// URL: write esdb://user:password@host:2113 (its value is not shown)')
+  if (discover !== undefined && nodes.length > 1) return bad('discovers nodes behind one name (esdb+discover://): name one host, or esdb:// and all of them')
+  const options = new URLSearchParams(query)
+  const unknown = [...options.keys()].find((key) => !['tls', 'tlsCAFile', 'space'].includes(key))
+  if (unknown !== undefined) return bad(`has an option ${quote(unknown)}, which Varve does not know: it takes tls, tlsCAFile and space`)
+  const [tls, caFile, space] = [options.get('tls') ?? 'true', options.get('tlsCAFile') ?? undefined, options.get('space') ?? 'varve']
+  if (tls !== 'true' && tls !== 'false') return bad('has a tls that is neither true nor false')
+  if (!SPACE.test(space)) return bad(`has a space ${quote(space)}: give up to 32 lower-case letters, digits and dashes`)
+  if (tls === 'false' && caFile !== undefined) return bad('has a tlsCAFile without TLS')
+  if (tls === 'true' && name === undefined) return bad('names no user: over TLS the server wants one (esdb://user:password@host)')
+  try {
+    const user = name === undefined || password === undefined ? undefined : { name: decodeURIComponent(name), password: decodeURIComponent(password) }
+    return good({
+      kind: 'eventstoredb',
+      nodes,
+      discover: discover !== undefined,
+      user,
+      tls: tls === 'true' ? { caFile: caFile === undefined ? undefined : resolve(caFile) } : undefined,
+      space,
+    })
+  } catch {
+    return bad('has a user or password that is not encoded as in a URL: write % as %25 (its value is not shown)')
+  }
+}
+
+const parseLog = (value: string): Parsed<PostgresLocation | EventStoreLocation> => {
+  if (/^esdb(\+discover)?:/i.test(value)) return parseEventStore(value)
+  const postgres = parsePostgresUrl(value)
+  return postgres.ok ? good({ kind: 'postgres', url: postgres.value }) : bad('is neither a postgres:// nor an esdb:// URL (its value is not shown, since it may hold a password)')
+}
 
 const parseBlobs = (value: string): Parsed<string> => {
   if (/^s3:/i.test(value)) return bad('names an S3 bucket (s3://), which this Varve cannot use yet: give file:/a/folder')
@@ -294,7 +347,7 @@ export const loadConfig = (env: Readonly<Record<string, string | undefined>>): C
     adminPassword: raw('VARVE_ADMIN_PASSWORD'),
     masterKeyFile: resolve(raw('VARVE_MASTER_KEY_FILE') ?? join(dataFolder, 'master.key')),
     postgresUrl: read('VARVE_POSTGRES_URL', parsePostgresUrl, undefined),
-    logUrl: read('VARVE_LOG', parseLog, undefined),
+    log: Object.freeze(read('VARVE_LOG', parseLog, undefined)),
     blobFolder: read('VARVE_BLOBS', parseBlobs, dataFolder),
     pullsPerEvent: read('VARVE_PULLS_PER_EVENT', parseCount, undefined),
     sparse: read('VARVE_SPARSE', oneOf(['accept', 'refuse']), 'accept'),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, statfs } from 'node:fs/promises'
+import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import type { ClientConfig } from 'pg'
@@ -7,6 +7,7 @@ import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
 import { clientAddress } from './api/client-address.ts'
 import { createMetrics } from './api/metrics.ts'
+import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
 import { createOciHandler } from './api/oci/http.ts'
 import { createOciAnswerer } from './api/oci/router.ts'
@@ -34,6 +35,7 @@ import { prepareRegister } from './projections/read-models.ts'
 import type { Reads } from './projections/runner.ts'
 import { openFileBlobStore } from './storage/blobs/file.ts'
 import { cachingBlobStore } from './storage/blobs/memory-cache.ts'
+import { openEventStoreLog } from './storage/events/eventstoredb/log.ts'
 import { openPostgresLog } from './storage/events/postgres/log.ts'
 import { loadMasterKey, openFileKeyStore } from './storage/keys/file.ts'
 import { createSealer } from './storage/keys/sealer.ts'
@@ -52,6 +54,8 @@ const SHUTDOWN_MS = 15_000
 /** An upload that nobody touched for this long is abandoned. */
 const UPLOAD_LIFETIME_MS = 7 * 24 * 3_600_000
 const PURGE_INTERVAL_MS = 3_600_000
+/** How often the same trouble with the log is told of. */
+const RETRY_LINE_MS = 10_000
 
 /** Where Postgres is: the one of the configuration, the data folder's own that a server runs, or the data folder's own, started here. */
 async function openPostgres(config: Config, logger: Logger, server: boolean): Promise<{ connection: ClientConfig; serverRuns: boolean; stop(): Promise<void> }> {
@@ -93,6 +97,36 @@ function readsOf(blobs: BlobStore, sealer: Sealer, logger: Logger): Reads {
   }
 }
 
+/** Opens the log where the configuration says that it is. */
+async function openLog(config: Config, postgres: ClientConfig, logger: Logger, metrics: Metrics): Promise<Opened['log']> {
+  const codec = createCodec(eventTypes)
+  const committed = ({ events, seconds }: { readonly events: number; readonly seconds: number }): void => {
+    metrics.committed(events, seconds)
+  }
+  if (config.log?.kind !== 'eventstoredb') return openPostgresLog(config.log === undefined ? postgres : { connectionString: config.log.url }, codec, committed)
+
+  const { nodes, discover, user, tls, space } = config.log
+  const settings = { nodes, discover, user, tls: tls && { ca: tls.caFile === undefined ? undefined : await readFile(tls.caFile) }, space }
+  const told = new Map<string, number>()
+  const log = await openEventStoreLog(settings, codec, {
+    committed,
+    retried({ what, reason, error }) {
+      metrics.retried(what, reason)
+      // A hundred appends fail at once, and once more at each try.
+      if (performance.now() - (told.get(`${what} ${reason}`) ?? -Infinity) < RETRY_LINE_MS) return
+      told.set(`${what} ${reason}`, performance.now())
+      logger.warn({ err: error, what, reason }, 'the log gave no answer: it is asked again')
+    },
+    alarmed({ tampering, stream, detail }) {
+      metrics.tampered(tampering)
+      logger.error({ tampering, stream, detail }, 'ALARM: somebody changed what the log keeps')
+    },
+  })
+  metrics.watchLeader(() => log.leader())
+  metrics.watchSubscriptions(() => log.behind())
+  return log
+}
+
 /** Opens what every command works with. What was opened is closed in the reverse order, also where a later one fails to open. */
 async function open(config: Config, logger: Logger, server: boolean, metrics = createMetrics()): Promise<Opened> {
   const closers: (() => Promise<void>)[] = []
@@ -106,10 +140,7 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
     closers.push(() => postgres.stop())
     const pool = createPool({ ...postgres.connection, max: 6, application_name: 'varve', pipeline: true })
     closers.push(() => pool.end())
-    const logConnection = config.logUrl === undefined ? postgres.connection : { connectionString: config.logUrl }
-    const log = await openPostgresLog(logConnection, createCodec(eventTypes), ({ events, seconds }) => {
-      metrics.committed(events, seconds)
-    })
+    const log = await openLog(config, postgres.connection, logger, metrics)
     closers.push(() => log.close())
     const keys = await openFileKeyStore({ folder: config.blobFolder, masterKey: await loadMasterKey(config.masterKeyFile) })
     const { blocks, bsize } = await statfs(config.blobFolder)
@@ -179,10 +210,11 @@ async function serve(config: Config): Promise<void> {
     addressOf: (request) => clientAddress(request, config.trustedProxies).address,
   })
   for (const name of ['catalogue', 'trail'] as const) {
-    metrics.watchLag(name, async () => {
+    const lag = async (): Promise<number> => {
       const [last, done] = [await log.head(), readModels.checkpoints()[name]]
       return last === undefined || done === undefined || comparePositions(last, done) <= 0 ? 0 : Number(last.slice(9)) - Number(done.slice(9))
-    })
+    }
+    metrics.watchLag(name, lag, config.log?.kind === 'eventstoredb' ? 'bytes' : 'events')
   }
   const readiness = (): string[] => [
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),

@@ -29,11 +29,21 @@ export type Metrics = {
   pushed(what: 'manifest' | 'blob'): void
   /** An append to the log: how many events went together, and how long their commit took. */
   committed(events: number, seconds: number): void
-  /** Asked at each scrape: how many events a projection is behind the log. Undefined: not known at this moment. */
-  watchLag(projection: string, lag: () => number | undefined | Promise<number | undefined>): void
+  /** Something that the log was asked for is asked for again. */
+  retried(what: 'append' | 'read' | 'subscription', reason: string): void
+  /** Somebody thinned the log, or changed how much of it is kept. */
+  tampered(how: string): void
+  /** Asked at each scrape: how far a projection is behind the log, in what its positions count. Undefined: not known at this moment. */
+  watchLag(projection: string, lag: Lag, unit?: 'events' | 'bytes'): void
+  /** Asked at each scrape: how many bytes of the log each subscription is behind, by its lanes. */
+  watchSubscriptions(behind: () => ReadonlyMap<string, number>): void
+  /** Asked at each scrape: the node that leads the log. */
+  watchLeader(leader: () => string | undefined): void
   /** The text that Prometheus reads. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>
 }
+
+type Lag = () => number | undefined | Promise<number | undefined>
 
 /** The class of a request's path; tried in this order, since a repository may have any of these words in its name. */
 const ROUTES: readonly (readonly [RegExp, RouteClass])[] = [
@@ -107,20 +117,50 @@ export const createMetrics = (): Metrics => {
     registers,
   })
 
-  const lags = new Map<string, () => number | undefined | Promise<number | undefined>>()
-  new Gauge({
-    name: 'varve_projection_lag_events',
-    help: 'Events of the log that a projection has not handled yet',
-    labelNames: ['projection'] as const,
+  const retries = new Counter({
+    name: 'varve_log_retries_total',
+    help: 'Appends to the log, reads of it and subscriptions that were tried again',
+    labelNames: ['what', 'reason'] as const,
     registers,
-    async collect() {
-      // One that cannot be told leaves no old figure behind, and takes none of the others along.
-      this.reset()
-      for (const [projection, lag] of lags) {
-        const events = await Promise.resolve().then(lag).catch(() => undefined)
-        if (events !== undefined) this.set({ projection }, events)
-      }
-    },
+  })
+  const tampering = new Counter({
+    name: 'varve_log_tampering_total',
+    help: 'Deletions, truncations and metadata changes of streams of the log, and events found missing: an alarm',
+    labelNames: ['how'] as const,
+    registers,
+  })
+
+  /** Read at each scrape, by what its one label says; what is not told leaves no old figure behind. */
+  const gauge = (name: string, help: string, label: string, read: () => Promise<Iterable<readonly [string, number]>>): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      async collect() {
+        this.reset()
+        for (const [value, number] of await read()) this.set({ [label]: value }, number)
+      },
+    })
+  }
+  const lags = { events: new Map<string, Lag>(), bytes: new Map<string, Lag>() }
+  const known = async (unit: keyof typeof lags): Promise<[string, number][]> => {
+    const found: [string, number][] = []
+    for (const [projection, lag] of lags[unit]) {
+      // One that cannot be told takes none of the others along.
+      const value = await Promise.resolve().then(lag).catch(() => undefined)
+      if (value !== undefined) found.push([projection, value])
+    }
+    return found
+  }
+  gauge('varve_projection_lag_events', 'Events of the log that a projection has not handled yet', 'projection', () => known('events'))
+  gauge('varve_projection_lag_bytes', 'Bytes of the log that a projection has not handled yet, where positions count bytes', 'projection', () => known('bytes'))
+  let subscriptions: () => ReadonlyMap<string, number> = () => new Map()
+  gauge('varve_log_subscription_lag_bytes', 'Bytes of the log that a subscription has not passed yet', 'lanes', () => Promise.resolve(subscriptions()))
+  let leader: () => string | undefined = () => undefined
+  gauge('varve_log_leader', 'The node that leads the log, as far as this process knows', 'node', () => {
+    const node = leader()
+    return Promise.resolve(node === undefined ? [] : [[node, 1] as const])
   })
 
   /** A labelled child is looked up by a sorted and joined key at every use; the hot path keeps them. */
@@ -178,8 +218,20 @@ export const createMetrics = (): Metrics => {
       batchEvents.observe(events)
       commitSeconds.observe(seconds)
     },
-    watchLag(projection, lag) {
-      lags.set(projection, lag)
+    retried(what, reason) {
+      retries.inc({ what, reason })
+    },
+    tampered(how) {
+      tampering.inc({ how })
+    },
+    watchLag(projection, lag, unit = 'events') {
+      lags[unit].set(projection, lag)
+    },
+    watchSubscriptions(behind) {
+      subscriptions = behind
+    },
+    watchLeader(of) {
+      leader = of
     },
     async render() {
       return { contentType: registry.contentType, body: await registry.metrics() }

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import type { From } from '../ports/event-log.ts'
 import type { Recorded } from '../ports/event.ts'
-import { position, positionLog, positionNumber } from '../ports/position.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 import { outputGone, print } from './output.ts'
 
@@ -11,7 +10,7 @@ export function tailCommand(program: Command, withRegistry: WithRegistry): void 
     .description('look at the event log')
     .command('tail')
     .description('print events as JSON lines, the last ones first to come')
-    .option('-n, --lines <count>', 'how many positions back to begin', '10')
+    .option('-n, --lines <count>', 'how many events back to begin', '10')
     .option('--from <position>', 'begin after this position instead')
     .option('-f, --follow', 'go on as events come')
     .action(withRegistry(tail))
@@ -50,10 +49,7 @@ async function beginning(log: Opened['log'], options: { lines: string; from?: st
     return resolved.status === 'resolved' ? { after: resolved.position } : { refused: resolved.reason }
   }
   if (!/^\d{1,9}$/.test(options.lines)) return { refused: '--lines is a number' }
-  const head = await log.head()
-  if (head === undefined) return 'start'
-  const first = positionNumber(head) - BigInt(options.lines)
-  return first <= 0n ? 'start' : { after: position(positionLog(head), first) }
+  return log.fromLast(Number(options.lines))
 }
 
 function lineOf({ position: at, stream, revision, hash, event }: Recorded): string {

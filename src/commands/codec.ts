@@ -77,6 +77,18 @@ export function createCodec(types: readonly EventKind[]): EventCodec {
     return kind
   }
 
+  /** An event that was read, checked and as this release writes it. */
+  function current(event: Event): Event {
+    const { type } = checkAll(event)
+    let { data } = event
+    for (let version = event.version; version < type.version; version += 1) {
+      const upcast = type.upcast[version]
+      if (upcast === undefined) throw new EventError(`no way from version ${version} of ${event.type} to the next`)
+      data = upcast(data)
+    }
+    return { ...event, version: type.version, data }
+  }
+
   return {
     encode(event): EncodedEvent {
       const kind = checkAll(event)
@@ -89,16 +101,18 @@ export function createCodec(types: readonly EventKind[]): EventCodec {
       return { id: event.id, text, sizeBytes, hash: createHash('sha256').update(text).digest() }
     },
     decode(text, hash): Event {
-      if (hashOf('sha256', text, 'hex') !== hash) throw new EventError('an event does not match its hash')
-      const event = JSON.parse(text) as Event
-      const { type } = checkAll(event)
-      let { data } = event
-      for (let version = event.version; version < type.version; version += 1) {
-        const upcast = type.upcast[version]
-        if (upcast === undefined) throw new EventError(`no way from version ${version} of ${event.type} to the next`)
-        data = upcast(data)
-      }
-      return { ...event, version: type.version, data }
+      checkHash(text, hash)
+      return current(JSON.parse(text) as Event)
+    },
+    decodeValue(value, hash) {
+      const event = value as Event
+      const text = canonicalText(event) ?? ''
+      checkHash(text, hash)
+      return { event: current(event), sizeBytes: Buffer.byteLength(text) }
     },
   }
+}
+
+function checkHash(text: string, hash: string): void {
+  if (hashOf('sha256', text, 'hex') !== hash) throw new EventError('an event does not match its hash')
 }

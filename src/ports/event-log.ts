@@ -28,6 +28,11 @@ export class ClockError extends Error {
   override readonly name = 'ClockError'
 }
 
+/** The log is away, or elects who leads it: what was asked may be asked again. */
+export class LogAwayError extends Error {
+  override readonly name = 'LogAwayError'
+}
+
 /** Bounds on every adapter alike, in bytes of canonical text: a log must be movable from any adapter to any other. */
 export const MAX_EVENT_BYTES = 256_000
 export const MAX_APPEND_BYTES = 1_000_000
@@ -53,6 +58,8 @@ export interface EventLog {
   resolve(text: string): Promise<Resolved>
   /** The position of the last event, or undefined while the log is empty. */
   head(): Promise<Position | undefined>
+  /** Where to read from for the log's last `count` events, or some more. */
+  fromLast(count: number): Promise<From>
   close(): Promise<void>
 }
 
@@ -65,4 +72,6 @@ export interface EventCodec {
   encode(event: Event): EncodedEvent
   /** Checks the hash (lower-case hex), then the schema, then upcasts. Throws an EventError, also for an unknown type. */
   decode(text: string, hash: string): Event
+  /** As `decode`, of an event that is kept as a JSON value, whatever the order of its keys, and the bytes of its canonical text. */
+  decodeValue(value: unknown, hash: string): { readonly event: Event; readonly sizeBytes: number }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { ClientBase, Pool } from 'pg'
+import { LogAwayError } from '../ports/event-log.ts'
 import type { EventLog } from '../ports/event-log.ts'
 import type { Recorded } from '../ports/event.ts'
 import { comparePositions, parsePosition } from '../ports/position.ts'
@@ -254,8 +255,9 @@ export async function foldUpTo(log: EventLog, loads: readonly Load[], onProgress
   await Promise.all(writing.values())
 }
 
-/** Whether an error is of the connection to Postgres or of its state, and so passes. */
+/** Whether an error is of the connection to Postgres or to the log, or of their state, and so passes. */
 export function isPassing(error: unknown): boolean {
+  if (error instanceof LogAwayError) return true
   if (error instanceof pg.DatabaseError) return /^(08|57|58|53|40)/.test(error.code ?? '')
   return (
     error instanceof Error &&

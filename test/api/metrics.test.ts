@@ -112,6 +112,28 @@ describe('metrics', () => {
     expect(await value(metrics, 'varve_projection_lag_events{projection="catalogue"}')).toBeUndefined()
   })
 
+  test('tells of the log: what was tried again, who leads, how far behind what follows it is', async () => {
+    const metrics = createMetrics()
+    metrics.retried('append', 'no answer')
+    metrics.retried('append', 'no answer')
+    metrics.tampered('deleted')
+    expect((await metrics.render()).body).toContain('varve_log_retries_total{what="append",reason="no answer"} 2\n')
+    expect(await value(metrics, 'varve_log_tampering_total{how="deleted"}')).toBe(1)
+    let leader: string | undefined
+    metrics.watchLeader(() => leader)
+    metrics.watchSubscriptions(() => new Map([['state', 12], ['state+activity', 0]]))
+    metrics.watchLag('catalogue', () => 9, 'bytes')
+    const { body } = await metrics.render()
+    expect(body).not.toContain('varve_log_leader{')
+    leader = 'n2:2113'
+    expect(await value(metrics, 'varve_log_leader{node="n2:2113"}')).toBe(1)
+    leader = 'n3:2113'
+    expect(await value(metrics, 'varve_log_leader{node="n2:2113"}')).toBeUndefined()
+    expect(await value(metrics, 'varve_log_subscription_lag_bytes{lanes="state"}')).toBe(12)
+    expect(await value(metrics, 'varve_projection_lag_bytes{projection="catalogue"}')).toBe(9)
+    expect(await value(metrics, 'varve_projection_lag_events{projection="catalogue"}')).toBeUndefined()
+  })
+
   test('two in one process count apart', async () => {
     const [one, other] = [createMetrics(), createMetrics()]
     one.pulled('blob')

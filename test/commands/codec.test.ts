@@ -66,6 +66,17 @@ describe('the codec of events', () => {
     expect(() => current.encode(event(Named1({ name: 'a' })))).toThrow('written as version 3')
   })
 
+  it('reads an event that is kept as a value, in whatever order, as it reads its text', () => {
+    const written = event(Named1({ name: 'a' }))
+    const { text, hash } = old.encode(written)
+    const { data, ...rest } = JSON.parse(text) as Event
+    for (const value of [JSON.parse(text), { data, ...rest }]) {
+      expect(current.decodeValue(value, hash.toString('hex'))).toEqual({ event: current.decode(text, hash.toString('hex')), sizeBytes: Buffer.byteLength(text) })
+    }
+    expect(() => current.decodeValue({ ...rest, data: { name: 'b' } }, hash.toString('hex'))).toThrow('hash')
+    expect(() => current.decodeValue({ ...rest, data, more: 1 }, hash.toString('hex'))).toThrow()
+  })
+
   it('refuses one byte more than an event may have', () => {
     const frame = old.encode(event(Named1({ name: '' }))).sizeBytes
     expect(old.encode(event(Named1({ name: 'x'.repeat(MAX_EVENT_BYTES - frame - 1) }))).sizeBytes).toBe(MAX_EVENT_BYTES - 1)

@@ -103,6 +103,7 @@ export function createMemoryLog(codec: EventCodec): EventLog {
       return Promise.resolve({ status: 'resolved', position: given })
     },
     head: () => Promise.resolve(rows.length === 0 ? undefined : at(rows.length - 1)),
+    fromLast: (count) => Promise.resolve(count >= rows.length ? 'start' : { at: at(rows.length - count) }),
     close: () => Promise.resolve(),
   }
 }

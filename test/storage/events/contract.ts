@@ -6,7 +6,7 @@ import { TagDeleted } from '../../../src/commands/repository/events.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseTag } from '../../../src/oci/names.ts'
 import type { Tag } from '../../../src/oci/names.ts'
-import type { Delivery, EventLog } from '../../../src/ports/event-log.ts'
+import type { Delivery, EventLog, From } from '../../../src/ports/event-log.ts'
 import type { Event, Fact, Recorded } from '../../../src/ports/event.ts'
 import { comparePositions, position } from '../../../src/ports/position.ts'
 import type { Position } from '../../../src/ports/position.ts'
@@ -52,6 +52,8 @@ export function describeEventLog(name: string, open: () => Promise<{ log: EventL
       if (result.status !== 'appended') throw new Error(`conflict at ${result.actual}`)
       return result.positions
     }
+
+    const positionsFrom = async (from: From): Promise<Position[]> => (await all(log.readAll(['state', 'activity'], from))).map((each) => each.position)
 
     it('gives each event a revision from 0 and a position of its own, in order', async () => {
       const stream = newStream()
@@ -127,6 +129,15 @@ export function describeEventLog(name: string, open: () => Promise<{ log: EventL
       expect(await positions(['state'], { at: a })).toEqual([a, c])
       expect(await positions(['activity'], { at: a })).toEqual([b])
       expect((await positions(['state', 'activity'], 'start')).at(-1)).toBe(c)
+    })
+
+    it('finds where its last events begin', async () => {
+      const positions = await positionsFrom('start')
+      const last = async (count: number) => (await positionsFrom(await log.fromLast(count))).slice(-count)
+      expect(await last(1)).toEqual(positions.slice(-1))
+      expect(await last(5)).toEqual(positions.slice(-5))
+      expect(await last(1_000_000)).toEqual(positions)
+      expect((await positionsFrom(await log.fromLast(2))).length).toBeLessThan(positions.length)
     })
 
     it('resolves only positions that it gave', async () => {

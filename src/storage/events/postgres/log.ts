@@ -7,6 +7,7 @@ import { laneOf, streams } from '../../../ports/streams.ts'
 import type { Lane } from '../../../ports/streams.ts'
 import { createPool } from '../../postgres/pool.ts'
 import { logNameIn } from '../naming.ts'
+import { orAborted } from '../or-aborted.ts'
 import { createCommitter } from './committer.ts'
 import type { CommitObserver } from './committer.ts'
 import { schema } from './schema.ts'
@@ -206,6 +207,10 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
       const head = await queryHead()
       return head === 0 ? undefined : at(head)
     },
+    async fromLast(count) {
+      const head = await queryHead()
+      return count >= head ? 'start' : { after: at(head - count) }
+    },
     clockSkewMs: committer.clockSkewMs,
     async close() {
       await committer.close()
@@ -223,20 +228,4 @@ function pageOf(select: string, order: 'pos' | 'rev'): string {
 
 function isFull(rows: readonly Row[]): boolean {
   return rows.length === PAGE_ROWS || (rows.at(-1)?.bytes ?? 0) >= PAGE_BYTES
-}
-
-async function orAborted<T>(outcome: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return outcome
-  const aborted = Promise.withResolvers<never>()
-  const abort = (): void => {
-    aborted.reject(signal.reason)
-  }
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([outcome, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
-    // The caller is gone; the outcome, whichever it is, has nobody to be told to.
-    outcome.catch(() => undefined)
-  }
 }

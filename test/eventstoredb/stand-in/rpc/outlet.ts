@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import type { ServerWritableStream } from '@grpc/grpc-js'
+import type { Streams } from './generated.ts'
+import { asStatus } from './refusals.ts'
+import type { Refusal } from './refusals.ts'
+
+export type ReadCall = ServerWritableStream<Streams.ReadReq, Streams.ReadResp>
+
+/** Where the answers of a read go. */
+export type Outlet = {
+  /** Aborts when the call is over, whoever ended it. */
+  readonly signal: AbortSignal
+  /** Resolves when there is room for more; rejects once the signal aborts. */
+  send(answer: Streams.ReadResp): Promise<void>
+  /** Ends the call: in order, or with an error. What comes later is left out. */
+  end(error?: unknown): void
+}
+
+export function outletOf(call: ReadCall): Outlet {
+  const over = new AbortController()
+  const { signal } = over
+  for (const event of ['cancelled', 'close', 'error']) {
+    call.once(event, () => {
+      over.abort()
+    })
+  }
+  return {
+    signal,
+    async send(answer) {
+      signal.throwIfAborted()
+      if (!call.write(answer)) await once(call, 'drain', { signal })
+    },
+    end(error) {
+      if (signal.aborted) return
+      over.abort()
+      if (error === undefined) call.end()
+      else call.emit('error', asStatus(error))
+    },
+  }
+}
+
+/** The subscriptions that are open. */
+export type Subscriptions = {
+  readonly open: Set<Outlet>
+  /** Ends all of them: in order, or with an error. */
+  drop(error?: Refusal): void
+}
+
+export function createSubscriptions(): Subscriptions {
+  const open = new Set<Outlet>()
+  return {
+    open,
+    drop(error) {
+      for (const outlet of open) outlet.end(error)
+    },
+  }
+}
