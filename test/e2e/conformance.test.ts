@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { startStandIn } from '../support/eventstoredb.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
 import { run, tool } from './tools.ts'
@@ -24,13 +25,18 @@ type Report = {
 
 const program = tool('conformance')
 
-;(program === undefined ? describe.skip : describe)('OCI conformance', () => {
+const LOGS = [
+  { log: 'Postgres', env: () => Promise.resolve({}) },
+  { log: 'EventStoreDB', env: async () => ({ VARVE_LOG: (await startStandIn()).url }) },
+] as const
+
+;(program === undefined ? describe.skip : describe).each(LOGS)('OCI conformance, with the log in $log', ({ env: envOf }) => {
   let folder: string
   let server: VarveServer
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'varve-conformance-'))
-    server = await startVarve()
+    server = await startVarve({ env: await envOf() })
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createCodec } from '../../../../src/commands/codec.ts'
 import { eventTypes } from '../../../../src/commands/event-types.ts'
+import { loadConfig } from '../../../../src/config.ts'
 import type { Alarm } from '../../../../src/storage/events/eventstoredb/alarms.ts'
 import { LogClient } from '../../../../src/storage/events/eventstoredb/client.ts'
+import type { ServerSettings } from '../../../../src/storage/events/eventstoredb/client.ts'
 import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { EventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { Reason } from '../../../../src/storage/events/eventstoredb/verdict.ts'
@@ -18,13 +21,19 @@ export type OpenedLog = {
 
 export const newSpace = (): string => `t${randomBytes(5).toString('hex')}`
 
-const settingsOf = ({ port }: Pick<StandIn, 'port'>) => ({ nodes: [{ address: '127.0.0.1', port }], discover: false, user: undefined, tls: undefined })
+/** Where a server is, as the configuration of the registry says it. */
+function settingsOf({ url }: Pick<StandIn, 'url'>): ServerSettings {
+  const { log } = loadConfig({ VARVE_LOG: url })
+  if (log?.kind !== 'eventstoredb') throw new Error('the URL is no esdb:// URL')
+  const { nodes, discover, user, tls } = log
+  return { nodes, discover, user, tls: tls && { ca: tls.caFile === undefined ? undefined : readFileSync(tls.caFile) } }
+}
 
 /** A client for what Varve does not do. Close it. */
-export const newClient = (server: Pick<StandIn, 'port'>): LogClient => new LogClient(settingsOf(server), undefined)
+export const newClient = (server: Pick<StandIn, 'url'>): LogClient => new LogClient(settingsOf(server), undefined)
 
 /** A log in a space of a server, and what it told its observer. */
-export async function openLog(server: Pick<StandIn, 'port'>, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {
+export async function openLog(server: Pick<StandIn, 'url'>, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {
   const retries: string[] = []
   const reasons = new Set<Reason>()
   const alarms: Alarm[] = []
