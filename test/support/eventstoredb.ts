@@ -14,7 +14,7 @@ const START_MS = 60_000
 const STOP_MS = 10_000
 
 export type StandIn = {
-  /** For the client: `esdb://127.0.0.1:<port>?tls=false`. */
+  /** For the client: `esdb://127.0.0.1:<port>?tls=false`, or with TLS `esdb://localhost:<port>?tls=true`. */
   readonly url: string
   readonly port: number
   readonly folder: string
@@ -101,7 +101,7 @@ export async function startStandIn(args: readonly string[] = []): Promise<StandI
 
   const standIn: StandIn = {
     get url() {
-      return `esdb://127.0.0.1:${port}?tls=false`
+      return args.includes('--tls-cert') ? `esdb://localhost:${port}?tls=true` : `esdb://127.0.0.1:${port}?tls=false`
     },
     get port() {
       return port

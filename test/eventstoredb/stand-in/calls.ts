@@ -25,6 +25,8 @@ export type Calls = {
   readonly counts: Readonly<Record<CallName, number>>
   count(name: CallName): void
   write(name: CallName, write: Write, caller: Caller): Promise<WriteResult>
+  /** A write of the server's own, that no fault meets. */
+  writeOwn(write: Write): Promise<Exclude<WriteResult, { kind: 'lost' }>>
   /** Why a read is not answered, after what delays it. */
   refuseRead(name: CallName): Promise<Extract<WriteResult, { kind: 'not-ready' | 'not-leader' }> | undefined>
 }
@@ -41,6 +43,13 @@ export function createCalls(node: Node, faults: Faults, cut: (peer: string) => v
     return elsewhere === undefined ? undefined : { kind: 'not-leader', leader: elsewhere.leader }
   }
 
+  function send(write: Write, isAbandoned: () => boolean): Promise<Exclude<WriteResult, { kind: 'lost' }>> {
+    const { role } = node
+    if (role.kind === 'starting') return Promise.resolve({ kind: 'not-ready' })
+    if (role.kind === 'ending') return Promise.resolve({ kind: 'ending' })
+    return role.writer.write(write, isAbandoned)
+  }
+
   return {
     counts,
     count(name) {
@@ -49,15 +58,14 @@ export function createCalls(node: Node, faults: Faults, cut: (peer: string) => v
     async write(name, write, caller) {
       const refused = await refuse(name)
       if (refused !== undefined) return refused
-      const { role } = node
-      if (role.kind === 'starting') return { kind: 'not-ready' }
-      if (role.kind === 'ending') return { kind: 'ending' }
+      if (node.role.kind !== 'leader') return send(write, () => caller.isGone())
       const lost = faults.meet('lost-answer', name)
-      const result = lost?.written === false ? undefined : await role.writer.write(write, () => caller.isGone())
+      const result = lost?.written === false ? undefined : await send(write, () => caller.isGone())
       if (lost === undefined && result !== undefined) return result
       if (lost?.cut === true) cut(caller.peer)
       return { kind: 'lost' }
     },
+    writeOwn: (write) => send(write, () => false),
     async refuseRead(name) {
       const refused = await refuse(name)
       return refused ?? (node.role.kind === 'leader' ? undefined : { kind: 'not-ready' })

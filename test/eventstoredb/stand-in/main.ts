@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createAccess } from './access/access.ts'
 import { createCalls } from './calls.ts'
 import { createControl } from './control.ts'
 import { createFaults } from './faults.ts'
@@ -19,14 +20,15 @@ import { createWeb } from './web.ts'
 const GRACE_MS = 200
 
 /** A server that answers as EventStoreDB does, for the tests: docs/eventstoredb.md says where that is known and where assumed. */
-async function main({ host, port, folder, readyAfterMs }: Options): Promise<void> {
+async function main({ host, port, folder, tls, readyAfterMs }: Options): Promise<void> {
   const openCalls = watchOpenCalls()
   const faults = createFaults()
   const subscriptions = createSubscriptions()
-  const node = createNode(folder, () => ({ host, port: front.port }))
+  const node = createNode(folder, tls !== undefined, () => ({ host, port: front.port }))
   const calls = createCalls(node, faults, (peer) => {
     front.cut(peer)
   })
+  const access = createAccess(node.log, tls !== undefined)
   const control = createControl({
     state: () => node.role.kind,
     faults,
@@ -37,7 +39,7 @@ async function main({ host, port, folder, readyAfterMs }: Options): Promise<void
       front.cut()
     },
   })
-  const front = await openFront(host, port, createServices(node, calls, subscriptions), createWeb(control))
+  const front = await openFront({ host, port, tls }, createServices({ node, calls, access, subscriptions }), createWeb(control))
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void endInOrder(node, front, openCalls))
   console.log(`listening on ${host}:${front.port}`)
   await sleep(readyAfterMs)

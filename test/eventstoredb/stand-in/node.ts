@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { FIRST_PASSWORD, FIRST_USERS, findUser, userEvent, userStream } from './access/users.ts'
 import type { Member } from './rpc/gossip.ts'
 import { load } from './store/load.ts'
 import { createLog } from './store/log.ts'
@@ -25,7 +26,8 @@ export type Node = {
   end(): Promise<void>
 }
 
-export function createNode(folder: string, address: () => Address): Node {
+/** `isSecure`: it has users. */
+export function createNode(folder: string, isSecure: boolean, address: () => Address): Node {
   const id = randomUUID()
   const log = createLog()
   let role: Role = { kind: 'starting' }
@@ -41,6 +43,7 @@ export function createNode(folder: string, address: () => Address): Node {
       load(log, term.segments)
       const writer = createWriter(log, term, onDeposed)
       await writer.write(beginning(term.number, id))
+      if (isSecure) await makeFirstUsers(log, writer)
       role = { kind: 'leader', writer }
     },
     async end() {
@@ -48,6 +51,15 @@ export function createNode(folder: string, address: () => Address): Node {
       role = { kind: 'ending' }
       if (ended.kind === 'leader') await ended.writer.stop()
     },
+  }
+}
+
+/** Those that a server has from the beginning, where they are not there yet. */
+async function makeFirstUsers(log: Log, writer: Writer): Promise<void> {
+  for (const user of FIRST_USERS) {
+    if (findUser(log, user.name) !== undefined) continue
+    const events = [userEvent('$UserCreated', { ...user, disabled: false }, FIRST_PASSWORD)]
+    await writer.write({ kind: 'append', stream: userStream(user.name), expected: { kind: 'any' }, events })
   }
 }
 

@@ -1,5 +1,6 @@
 import type { sendUnaryData, ServerReadableStream } from '@grpc/grpc-js'
-import type { Calls, WriteResult } from '../calls.ts'
+import type { WriteResult } from '../calls.ts'
+import type { Served } from '../served.ts'
 import { NO_STREAM } from '../store/expected.ts'
 import type { Expected } from '../store/expected.ts'
 import { sizeInAppend } from '../store/record.ts'
@@ -20,9 +21,9 @@ const LARGEST_NUMBER = 2 ** 64 - 2048
 type Call = ServerReadableStream<Streams.AppendReq, Streams.AppendResp>
 
 /** The older call: a stream's name and expected revision, then a message an event. */
-export function append(calls: Calls, call: Call, answer: sendUnaryData<Streams.AppendResp>): void {
-  calls.count('append')
-  handle(calls, call).then(
+export function append(server: Served, call: Call, answer: sendUnaryData<Streams.AppendResp>): void {
+  server.calls.count('append')
+  handle(server, call).then(
     (response) => {
       if (response !== undefined) answer(null, response)
     },
@@ -32,14 +33,16 @@ export function append(calls: Calls, call: Call, answer: sendUnaryData<Streams.A
   )
 }
 
-async function handle(calls: Calls, call: Call): Promise<Streams.AppendResp | undefined> {
-  const { stream, expected, events } = await readRequest(call)
+async function handle(server: Served, call: Call): Promise<Streams.AppendResp | undefined> {
+  const { stream, expected, events } = await readRequest(server, call)
   const caller = { isGone: () => call.cancelled, peer: call.getPeer() }
-  const result = await calls.write('append', { kind: 'append', stream, expected, events }, caller)
+  const result = await server.calls.write('append', { kind: 'append', stream, expected, events }, caller)
   return responseTo(result, stream, expected)
 }
 
-async function readRequest(call: Call): Promise<{ stream: string; expected: Expected; events: ProposedEvent[] }> {
+type Request = { readonly stream: string; readonly expected: Expected; readonly events: readonly ProposedEvent[] }
+
+async function readRequest(server: Served, call: Call): Promise<Request> {
   const events: ProposedEvent[] = []
   let options: Streams.AppendReq.Options | undefined
   let sizeBytes = 0
@@ -47,6 +50,7 @@ async function readRequest(call: Call): Promise<{ stream: string; expected: Expe
     if (options === undefined) {
       options = message.getOptions()
       if (options === undefined) throw new Error('the first message of an append holds no options')
+      server.access.demand(call.metadata, 'write', appendedStream(options.getStreamIdentifier()))
       continue
     }
     const proposed = message.getProposedMessage()

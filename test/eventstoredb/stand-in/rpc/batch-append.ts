@@ -1,12 +1,13 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js'
-import type { Calls, WriteResult } from '../calls.ts'
+import type { WriteResult } from '../calls.ts'
+import type { Served } from '../served.ts'
 import { NO_STREAM } from '../store/expected.ts'
 import type { Expected } from '../store/expected.ts'
 import { sizeInAppend } from '../store/record.ts'
 import type { ProposedEvent } from '../store/record.ts'
 import { streamIdentifier } from './answers.ts'
 import { AllStreamPosition, BatchAppendResp, Code, GoogleEmpty } from './generated.ts'
-import { BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout, WrongExpectedVersion } from './generated.ts'
+import { AccessDenied, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout, WrongExpectedVersion } from './generated.ts'
 import type { Message, StatusCode, Streams } from './generated.ts'
 import { readId } from './ids.ts'
 import { MAX_APPEND_BYTES } from './limits.ts'
@@ -28,8 +29,8 @@ type Open = {
 }
 
 /** The batch call: appends to any streams, told apart by the ids that the client gave them, in one call that stays open. */
-export function batchAppend(calls: Calls, call: Call): void {
-  calls.count('batchAppend')
+export function batchAppend(server: Served, call: Call): void {
+  server.calls.count('batchAppend')
   const open = new Map<string, Open>()
   let pending = 0
   let ended = false
@@ -52,6 +53,10 @@ export function batchAppend(calls: Calls, call: Call): void {
     if (options !== undefined) {
       const deadlineMs = options.getDeadline()?.toDate().getTime() ?? Infinity
       const stream = appendedStream(options.getStreamIdentifier())
+      if (!server.access.allows(server.access.identify(call.metadata), 'write', stream)) {
+        send(request, stream, denied)
+        return
+      }
       if (deadlineMs <= Date.now()) {
         send(request, stream, timedOut)
         return
@@ -74,7 +79,7 @@ export function batchAppend(calls: Calls, call: Call): void {
     open.delete(correlation)
     const { stream, expected, events, deadlineMs } = append
     const caller = { isGone: () => call.cancelled || deadlineMs <= Date.now(), peer: call.getPeer() }
-    const result = await calls.write('batchAppend', { kind: 'append', stream, expected, events }, caller)
+    const result = await server.calls.write('batchAppend', { kind: 'append', stream, expected, events }, caller)
     // Of a server that ends, what comes now hears nothing until the whole call is ended.
     if (result.kind === 'lost' || result.kind === 'ending') return
     if (result.kind === 'not-leader' && result.leader !== undefined) throw notWritten(result)
@@ -141,6 +146,10 @@ function succeed(response: Content, { revision, position }: { readonly revision:
 /** The real server gives this without a code, so the client does not recognize it. */
 function notTaken(response: Content, message: string): void {
   response.setError(statusMessage(Code.OK, message, new GoogleEmpty(), 'google.protobuf.Empty'))
+}
+
+function denied(response: Content): void {
+  fail(response, Code.PERMISSION_DENIED, 'AccessDenied', { name: 'AccessDenied', message: new AccessDenied() })
 }
 
 function timedOut(response: Content): void {

@@ -1,5 +1,5 @@
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js'
-import type { Calls } from '../calls.ts'
+import type { Served } from '../served.ts'
 import { expectedNumber } from '../store/expected.ts'
 import { DeleteResp, TombstoneResp } from './generated.ts'
 import type { Streams } from './generated.ts'
@@ -11,9 +11,9 @@ type DeleteCall = ServerUnaryCall<Streams.DeleteReq, Streams.DeleteResp>
 type TombstoneCall = ServerUnaryCall<Streams.TombstoneReq, Streams.TombstoneResp>
 
 /** A deletion that the stream may come back from. */
-export function deleteStream(calls: Calls, call: DeleteCall, answer: sendUnaryData<Streams.DeleteResp>): void {
-  calls.count('delete')
-  remove(calls, call, false).then(
+export function deleteStream(server: Served, call: DeleteCall, answer: sendUnaryData<Streams.DeleteResp>): void {
+  server.calls.count('delete')
+  remove(server, call, false).then(
     (position) => {
       if (position === undefined) return
       const place = new DeleteResp.Position()
@@ -30,9 +30,9 @@ export function deleteStream(calls: Calls, call: DeleteCall, answer: sendUnaryDa
 }
 
 /** A deletion for good. */
-export function tombstone(calls: Calls, call: TombstoneCall, answer: sendUnaryData<Streams.TombstoneResp>): void {
-  calls.count('tombstone')
-  remove(calls, call, true).then(
+export function tombstone(server: Served, call: TombstoneCall, answer: sendUnaryData<Streams.TombstoneResp>): void {
+  server.calls.count('tombstone')
+  remove(server, call, true).then(
     (position) => {
       if (position === undefined) return
       const place = new TombstoneResp.Position()
@@ -49,13 +49,14 @@ export function tombstone(calls: Calls, call: TombstoneCall, answer: sendUnaryDa
 }
 
 /** The position of what deletes; undefined: no answer. */
-async function remove(calls: Calls, call: DeleteCall | TombstoneCall, forGood: boolean): Promise<bigint | undefined> {
+async function remove(server: Served, call: DeleteCall | TombstoneCall, forGood: boolean): Promise<bigint | undefined> {
   const options = call.request.getOptions()
   if (options === undefined) throw invalidArgument('no options')
   const stream = streamNameOf(options.getStreamIdentifier())
+  server.access.demand(call.metadata, 'delete', stream)
   const expected = expectedOf(options)
   const caller = { isGone: () => call.cancelled, peer: call.getPeer() }
-  const result = await calls.write(forGood ? 'tombstone' : 'delete', { kind: 'delete', stream, expected, forGood }, caller)
+  const result = await server.calls.write(forGood ? 'tombstone' : 'delete', { kind: 'delete', stream, expected, forGood }, caller)
   switch (result.kind) {
     case 'done':
       return result.position

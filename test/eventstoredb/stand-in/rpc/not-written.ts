@@ -2,7 +2,7 @@ import type { WriteResult } from '../calls.ts'
 import { noLeader, notLeader, notReady, timedOut } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
 
-type NotWritten = Extract<WriteResult, { kind: 'not-ready' | 'ending' | 'not-leader' | 'interrupted' | 'abandoned' }>
+export type NotWritten = Extract<WriteResult, { kind: 'not-ready' | 'ending' | 'not-leader' | 'interrupted' | 'abandoned' }>
 
 /** What a call is refused with whose write was not tried, or whose outcome nobody knows. */
 export function notWritten(result: NotWritten): Refusal {

@@ -1,5 +1,6 @@
-import type { Calls } from '../calls.ts'
+import { ALL_STREAM } from '../access/rights.ts'
 import type { Node } from '../node.ts'
+import type { Served } from '../served.ts'
 import { indexFrom, subscribeToAll } from '../subscriptions/all.ts'
 import { subscribeToStream } from '../subscriptions/stream.ts'
 import { shownOf } from '../store/thinning.ts'
@@ -11,12 +12,11 @@ import { filterOf } from './filter.ts'
 import { ReadReq } from './generated.ts'
 import type { Streams } from './generated.ts'
 import { outletOf } from './outlet.ts'
-import type { Outlet, ReadCall, Subscriptions } from './outlet.ts'
+import type { Outlet, ReadCall } from './outlet.ts'
 import { notWritten } from './not-written.ts'
 import { invalidArgument, streamDeleted, unexpectedReadAll, unimplemented } from './refusals.ts'
 import { streamNameOf } from './requests.ts'
 
-type Served = { readonly node: Node; readonly calls: Calls; readonly subscriptions: Subscriptions }
 type Options = Streams.ReadReq.Options
 type StreamOptions = Streams.ReadReq.Options.StreamOptions
 
@@ -25,7 +25,7 @@ const { BACKWARDS } = ReadReq.Options.ReadDirection
 /** Reads and subscriptions: of a stream or of `$all`. */
 export function read(server: Served, call: ReadCall): void {
   const outlet = outletOf(call)
-  handle(server, call.request, outlet).then(
+  handle(server, call, outlet).then(
     () => {
       outlet.end()
     },
@@ -35,8 +35,8 @@ export function read(server: Served, call: ReadCall): void {
   )
 }
 
-async function handle({ node, calls, subscriptions }: Served, request: Streams.ReadReq, outlet: Outlet): Promise<void> {
-  const options = request.getOptions()
+async function handle({ node, calls, access, subscriptions }: Served, call: ReadCall, outlet: Outlet): Promise<void> {
+  const options = call.request.getOptions()
   if (options === undefined) throw invalidArgument('no options')
   if (options.getUuidOption()?.hasString() !== true) throw unimplemented('ids as numbers')
   if (options.getResolveLinks()) throw unimplemented('links')
@@ -44,12 +44,13 @@ async function handle({ node, calls, subscriptions }: Served, request: Streams.R
   calls.count(name)
   const refused = await calls.refuseRead(name)
   if (refused !== undefined) throw notWritten(refused)
+  const stream = options.getStream()
+  access.demand(call.metadata, 'read', stream === undefined ? ALL_STREAM : streamNameOf(stream.getStreamIdentifier()))
   if (options.hasSubscription()) {
     subscriptions.open.add(outlet)
     await subscribe(node.log, options, outlet).finally(() => subscriptions.open.delete(outlet))
     return
   }
-  const stream = options.getStream()
   const answers = stream === undefined ? readAll(node, options) : readStream(node, options, stream)
   for (const answer of answers) await outlet.send(answer)
 }

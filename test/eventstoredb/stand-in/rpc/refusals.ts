@@ -56,6 +56,17 @@ export const invalidPosition = (): Refusal => new Refusal(status.INVALID_ARGUMEN
 
 export const unexpectedReadAll = (result: string): Refusal => new Refusal(status.UNKNOWN, `Unexpected ReadAllResult: ${result}`)
 
+export const accessDenied = (): Refusal => new Refusal(status.PERMISSION_DENIED, 'Access Denied', { exception: 'access-denied' })
+
+/** The real server answers with this status of HTTP, and the client makes these words of it. */
+export const unauthenticated = (): Refusal => new Refusal(status.UNAUTHENTICATED, 'Received HTTP status code 401')
+
+export const userNotFound = (name: string): Refusal =>
+  new Refusal(status.NOT_FOUND, `User '${name}' is not found.`, { exception: 'user-not-found', 'login-name': name })
+
+export const userConflict = (name: string): Refusal =>
+  new Refusal(status.FAILED_PRECONDITION, 'Conflict.', { exception: 'user-conflict', 'login-name': name })
+
 export const invalidArgument = (details: string): Refusal => new Refusal(status.INVALID_ARGUMENT, details)
 
 export const unimplemented = (what: string): Refusal => new Refusal(status.UNIMPLEMENTED, `The stand-in does not do this: ${what}`)

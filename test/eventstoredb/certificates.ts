@@ -1,0 +1,40 @@
+/**
+ * Self-signed, for localhost: on Node 26 the client reaches no server through TLS that it is given by its number. Valid for a hundred years
+ * and used by nobody but the tests.
+ */
+export const own = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBjjCCATWgAwIBAgIUGnkHp8YgK6pp4LnTSe/l3EmWCFowCgYIKoZIzj0EAwIw
+DjEMMAoGA1UEAwwDb25lMCAXDTI2MTEyNDIyMTgyMFoYDzIxMjYxMDMxMjIxODIw
+WjAOMQwwCgYDVQQDDANvbmUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARuEaQc
+/PQtbt2ROokd5RQhghwZ9l92v+yHJC+CXJo4PfnMK6x6tWuERyD6Cb1vGgo9TnrP
+DIFP5l7KUeONpYKLo28wbTAdBgNVHQ4EFgQUArPI8cDcMSt2OM1sulbDI20ljh4w
+HwYDVR0jBBgwFoAUArPI8cDcMSt2OM1sulbDI20ljh4wGgYDVR0RBBMwEYIJbG9j
+YWxob3N0hwR/AAABMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIg
+UvTzjFaqGKqv7BZnIBxURMyA5pK72pQxNTy+cZ5ZClkCIAwZ01dbbJto61KWVw3D
+nRFeOacKsdI67g8JTzB1xKFm
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgotFnssfenECwJs0a
+toZ4hOoqdJ21wiPeeDiRIYtQnpahRANCAARuEaQc/PQtbt2ROokd5RQhghwZ9l92
+v+yHJC+CXJo4PfnMK6x6tWuERyD6Cb1vGgo9TnrPDIFP5l7KUeONpYKL
+-----END PRIVATE KEY-----
+`,
+}
+
+/** The certificate of somebody else. */
+export const stranger = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBjzCCATWgAwIBAgIUbATenEahl7mIl43RyejF4tZTQPQwCgYIKoZIzj0EAwIw
+DjEMMAoGA1UEAwwDdHdvMCAXDTI2MTEyNDIyMTgyMFoYDzIxMjYxMDMxMjIxODIw
+WjAOMQwwCgYDVQQDDAN0d28wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARBOKof
+iBianvL0Tkqyy7d0sluClBupUIbE+JFTEykrpWdBwrWFxejiM0aNqjlA/BCwsvjj
+FbzJJdtK/0l/HeUwo28wbTAdBgNVHQ4EFgQU7Q2IqU8P7xxWUplNyMqnURjTRBcw
+HwYDVR0jBBgwFoAU7Q2IqU8P7xxWUplNyMqnURjTRBcwGgYDVR0RBBMwEYIJbG9j
+YWxob3N0hwR/AAABMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIg
+G1h5vdxj/UeNhXcuVckOZ7/2aXjr48fmcBVRp+Jq/lMCIQCFFZnFA35XtYlmIhjS
+/idS6PxeXmvCRGN3w2ymNQj0Qw==
+-----END CERTIFICATE-----
+`,
+}
