@@ -21,7 +21,7 @@ import { createCodec } from './commands/codec.ts'
 import { eventTypes } from './commands/event-types.ts'
 import { createHandler } from './commands/handle.ts'
 import { loadConfig, reserveBytes } from './config.ts'
-import type { Config } from './config.ts'
+import type { Config, EventStoreLocation } from './config.ts'
 import { createLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { parseManifest } from './oci/manifest.ts'
@@ -35,7 +35,9 @@ import { prepareRegister } from './projections/read-models.ts'
 import type { Reads } from './projections/runner.ts'
 import { openFileBlobStore } from './storage/blobs/file.ts'
 import { cachingBlobStore } from './storage/blobs/memory-cache.ts'
+import type { ServerSettings } from './storage/events/eventstoredb/client.ts'
 import { openEventStoreLog } from './storage/events/eventstoredb/log.ts'
+import { prepareServer } from './storage/events/eventstoredb/prepare.ts'
 import { openPostgresLog } from './storage/events/postgres/log.ts'
 import { loadMasterKey, openFileKeyStore } from './storage/keys/file.ts'
 import { createSealer } from './storage/keys/sealer.ts'
@@ -97,6 +99,10 @@ function readsOf(blobs: BlobStore, sealer: Sealer, logger: Logger): Reads {
   }
 }
 
+async function serverSettings({ nodes, discover, user, tls }: EventStoreLocation): Promise<ServerSettings> {
+  return { nodes, discover, user, tls: tls && { ca: tls.caFile === undefined ? undefined : await readFile(tls.caFile) } }
+}
+
 /** Opens the log where the configuration says that it is. */
 async function openLog(config: Config, postgres: ClientConfig, logger: Logger, metrics: Metrics): Promise<Opened['log']> {
   const codec = createCodec(eventTypes)
@@ -105,8 +111,7 @@ async function openLog(config: Config, postgres: ClientConfig, logger: Logger, m
   }
   if (config.log?.kind !== 'eventstoredb') return openPostgresLog(config.log === undefined ? postgres : { connectionString: config.log.url }, codec, committed)
 
-  const { nodes, discover, user, tls, space } = config.log
-  const settings = { nodes, discover, user, tls: tls && { ca: tls.caFile === undefined ? undefined : await readFile(tls.caFile) }, space }
+  const settings = { ...(await serverSettings(config.log)), space: config.log.space }
   const told = new Map<string, number>()
   const log = await openEventStoreLog(settings, codec, {
     committed,
@@ -259,6 +264,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   config: () => loadConfig(process.env),
   serve,
   open: (config) => open(config, createLogger({ level: 'warn' }), false),
+  prepareServer: async (location, administrator, user) => prepareServer(await serverSettings(location), administrator, user),
 })
 await flushOutput()
 // A client's connection that will not end, or a worker thread, must not keep an ended command alive.

@@ -5,6 +5,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { EventLog } from '../ports/event-log.ts'
 import type { Sealer } from '../ports/key-store.ts'
 import type { Reads } from '../projections/runner.ts'
+import type { PrepareServer } from './eventstoredb.ts'
 
 /** What a command works with, beside a running server or without one. */
 export type Opened = {
@@ -29,6 +30,7 @@ export type CliContext = {
   config(): Config
   serve(config: Config): Promise<void>
   open(config: Config): Promise<Opened>
+  readonly prepareServer: PrepareServer
 }
 
 /** Makes a command's action of what works on the opened registry and answers an exit code. */

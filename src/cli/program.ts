@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
+import type { Config } from '../config.ts'
 import { auditCommand } from './audit.ts'
+import { eventStoreCommand } from './eventstoredb.ts'
 import { fsckCommand } from './fsck.ts'
 import type { CliContext, Opened, WithRegistry } from './opened.ts'
 import { rebuildCommand } from './rebuild.ts'
@@ -42,6 +44,10 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   tailCommand(program, withRegistry)
   auditCommand(program, withRegistry)
   fsckCommand(program, withRegistry)
+  const withConfig = async (act: (config: Config) => Promise<number>): Promise<void> => {
+    code = await act(context.config())
+  }
+  eventStoreCommand(program, withConfig, context.prepareServer)
 
   try {
     await program.parseAsync(['node', 'varve', ...args])

@@ -155,6 +155,11 @@ async function endOrphan(dataFolder: string): Promise<void> {
   await orphan.stop()
 }
 
+/** Runs `varve …` with only these variables, where there is no server. */
+export function runVarve(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Finished> {
+  return finish([node, '--disable-warning=ExperimentalWarning', join(root, 'src/main.ts')], args, env)
+}
+
 async function finish(command: readonly string[], args: readonly string[], env: NodeJS.ProcessEnv): Promise<Finished> {
   const [program = '', ...rest] = [...command, ...args]
   const child = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] })

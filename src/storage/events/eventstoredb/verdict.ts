@@ -75,6 +75,6 @@ function leaderOf(error: Error): { readonly leader?: EndPoint } {
 }
 
 /** Whether an error is of this type of the client's. */
-export function isType(error: unknown, type: 'stream-not-found' | 'stream-deleted' | 'maximum-append-size-exceeded'): boolean {
+export function isType(error: unknown, type: 'stream-not-found' | 'stream-deleted' | 'maximum-append-size-exceeded' | 'user-conflict'): boolean {
   return error instanceof Error && 'type' in error && error.type === type
 }
