@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { registryClient, sha256 } from '../support/registry.ts'
+import type { StandIn } from '../support/eventstoredb.ts'
 import type { VarveServer } from '../support/server.ts'
 import { pull, pullImage } from './load.ts'
 import type { Image, Told } from './load.ts'
@@ -76,6 +77,15 @@ export async function checkWhole(server: VarveServer, told: Told): Promise<strin
   }
   if (/unhandled/i.test(server.output())) problems.push('the server met an unhandled rejection')
   return problems
+}
+
+/** What Varve reads of its log is what stands in the files of the log's server, by a reader of their own: each event once, in order. */
+export async function checkStored(server: VarveServer, log: StandIn): Promise<string[]> {
+  const tail = await server.varve('log', 'tail', '-n', '999999999')
+  const read = tail.stdout.split('\n').flatMap((line) => (line === '' ? [] : [(JSON.parse(line) as { id: string }).id]))
+  const stored = log.stored().flatMap(({ stream, id }) => (/^varve\.[as]\./.test(stream) ? [id] : []))
+  const differs = read.length !== stored.length || read.some((id, index) => id !== stored[index])
+  return differs || new Set(stored).size !== stored.length ? [`${read.length} events are read, and ${stored.length} are stored, ${new Set(stored).size} of them different`] : []
 }
 
 /** The request ids of all pulls in the log. */

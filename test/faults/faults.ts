@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { connectToRunning } from '../../src/storage/postgres/embedded.ts'
 import type { Disk } from '../support/disk.ts'
+import type { StandIn } from '../support/eventstoredb.ts'
 import { postmasterOf, signalAll, stopPostgres, stopProcesses, whilePostgresStopped } from '../support/postgres-processes.ts'
 import type { Seeded } from '../support/random.ts'
 import { sha256 } from '../support/registry.ts'
@@ -21,6 +22,8 @@ const STOPS = 50
 export type Site = {
   readonly server: VarveServer
   readonly blobFolder: string
+  /** The log's server, where it is not Postgres. */
+  readonly log: StandIn | undefined
   /** What the blobs and the rest of the data folder stand on; undefined where none can be mounted. */
   readonly disks: { readonly blobs: Disk; readonly data: Disk } | undefined
 }
@@ -46,12 +49,66 @@ export const FAULTS = {
   'blobs\' disk full': fill('blobs'),
   'both disks full': fill('both'),
   'torn last write': tear,
+  'the log killed': endLog('SIGKILL'),
+  'the log ended in order': endLog('SIGTERM'),
+  'the log stopped for 5 s': stopLog(5_000),
+  'the log stopped for 20 s': stopLog(20_000),
+  'connections to the log cut': cutLog,
+  'answers of the log lost': loseAnswers,
 } as const satisfies Readonly<Record<string, Fault>>
 
 export type FaultName = keyof typeof FAULTS
 
 /** Those that need disks to mount. */
 export const FILLS: readonly FaultName[] = ['blobs\' disk full', 'both disks full']
+
+function logOf({ log }: Site): StandIn {
+  if (log === undefined) throw new Error('the log is in Postgres')
+  return log
+}
+
+function endLog(signal: 'SIGKILL' | 'SIGTERM'): Fault {
+  return async (site) => {
+    const log = logOf(site)
+    await log.kill(signal)
+    await sleep(GOES_ON_MS)
+    await log.restart()
+    await sleep(ANSWERS_MS)
+    return { did: 'ended and started again' }
+  }
+}
+
+function stopLog(ms: number): Fault {
+  return async (site) => {
+    const log = logOf(site)
+    log.signal('SIGSTOP')
+    await sleep(ms)
+    log.signal('SIGCONT')
+    await sleep(ANSWERS_MS)
+    return { did: 'stopped' }
+  }
+}
+
+async function cutLog(site: Site): Promise<Done> {
+  for (let times = 0; times < 5; times += 1) {
+    await logOf(site).act({ kind: 'cut-connections' })
+    await sleep(GOES_ON_MS / 5)
+  }
+  await sleep(ANSWERS_MS)
+  return { did: 'cut five times' }
+}
+
+/** Of some appends that were made, and of some that were not: whoever sent them knows of neither. */
+async function loseAnswers(site: Site, random: Seeded): Promise<Done> {
+  const log = logOf(site)
+  for (let times = 0; times < 4; times += 1) {
+    await log.fault({ kind: 'lost-answer', written: random.below(2) === 0, cut: random.below(2) === 0, calls: ['append'], times: 1 })
+    await sleep(GOES_ON_MS)
+  }
+  await log.clearFaults()
+  await sleep(ANSWERS_MS)
+  return { did: 'four lost' }
+}
 
 function kill(victim: 'varve' | 'postgres' | 'both'): Fault {
   return async ({ server }) => {

@@ -2,10 +2,11 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mountDisk } from '../support/disk.ts'
+import type { StandIn } from '../support/eventstoredb.ts'
 import { seeded } from '../support/random.ts'
 import type { Seeded } from '../support/random.ts'
 import { startVarve } from '../support/server.ts'
-import { checkPushes, checkWhole, finishUploads, ready } from './checks.ts'
+import { checkPushes, checkStored, checkWhole, finishUploads, ready } from './checks.ts'
 import { FAULTS, FILLS } from './faults.ts'
 import type { FaultName, Site } from './faults.ts'
 import { nothingTold, startLoad } from './load.ts'
@@ -24,6 +25,12 @@ export const WEIGHED: readonly FaultName[] = [
   ...EACH, ...EACH, 'Varve stopped for 20 s', 'Postgres stopped for 20 s', 'both disks full', 'torn last write', 'torn last write',
 ]
 
+/** Of the log's own server, each kind once, and as often as in a long run. */
+export const EACH_OF_LOG: readonly FaultName[] = [
+  'the log killed', 'the log ended in order', 'the log stopped for 5 s', 'connections to the log cut', 'answers of the log lost', 'kill -9 of Varve',
+]
+export const WEIGHED_OF_LOG: readonly FaultName[] = [...EACH_OF_LOG, ...EACH_OF_LOG, 'the log stopped for 20 s', 'kill -9 of Postgres', 'torn last write']
+
 export type FaultReport = {
   readonly seed: number
   readonly pushes: number
@@ -35,11 +42,13 @@ export type FaultReport = {
 
 /**
  * Rounds of 16 pushers and 16 pullers, in each of which one fault happens at a moment that the seed picks. After each the registry must
- * be what its clients were told. Faults come in an order that the seed picks, all of `kinds` before any comes again.
+ * be what its clients were told. Faults come in an order that the seed picks, all of `kinds` before any comes again. `log`: the log's server, where it is not Postgres.
  */
-export async function faultRounds(seed: number, rounds: number, kinds: readonly FaultName[], say: (line: string) => void): Promise<FaultReport> {
+export async function faultRounds(
+  seed: number, rounds: number, kinds: readonly FaultName[], say: (line: string) => void, log?: StandIn,
+): Promise<FaultReport> {
   const random = seeded(seed)
-  const [site, leave] = await openSite()
+  const [site, leave] = await openSite(log)
   const { server } = site
   const possible = kinds.filter((name) => site.disks !== undefined || !FILLS.includes(name))
   if (possible.length < kinds.length) say('this machine lets nobody mount a file system: no disk is filled')
@@ -59,6 +68,7 @@ export async function faultRounds(seed: number, rounds: number, kinds: readonly 
       say(`round ${round}: ${name} ${words}; ${told.pushed.size} pushes and ${told.delivered.size} pulls so far, ${problems.length} problems`)
     }
     if (problems.length === 0) problems.push(...(await checkPushes(server, told, told.pushed.values())), ...(await checkWhole(server, told)))
+    if (log !== undefined && problems.length === 0) problems.push(...(await checkStored(server, log)))
     if (problems.length > 0) say(server.output().slice(-20_000))
     return { seed, pushes: told.pushed.size, pulls: told.delivered.size, rounds: done, problems }
   } finally {
@@ -83,7 +93,8 @@ async function runRound(site: Site, random: Seeded, told: Told, name: FaultName,
 }
 
 /** A server whose blobs and whose data folder stand on disks of their own, where such can be mounted. */
-async function openSite(): Promise<readonly [Site, () => Promise<void>]> {
+async function openSite(log: StandIn | undefined): Promise<readonly [Site, () => Promise<void>]> {
+  const logEnv: Readonly<Record<string, string>> = log === undefined ? {} : { VARVE_LOG: log.url }
   const [blobs, data] = [mountDisk(DISK_BYTES), mountDisk(DISK_BYTES)]
   const unmount = () => {
     blobs?.unmount()
@@ -91,15 +102,15 @@ async function openSite(): Promise<readonly [Site, () => Promise<void>]> {
   }
   if (blobs === undefined || data === undefined) {
     unmount()
-    const server = await startVarve()
-    return [{ server, blobFolder: server.dataFolder, disks: undefined }, () => server.stop()]
+    const server = await startVarve({ env: logEnv })
+    return [{ server, blobFolder: server.dataFolder, log, disks: undefined }, () => server.stop()]
   }
   const [dataFolder, blobFolder] = [join(data.folder, 'data'), join(blobs.folder, 'blobs')]
   await mkdir(dataFolder)
-  const server = await startVarve({ dataFolder, env: { VARVE_BLOBS: `file:${blobFolder}`, VARVE_MIN_FREE: '0' } })
+  const server = await startVarve({ dataFolder, env: { ...logEnv, VARVE_BLOBS: `file:${blobFolder}`, VARVE_MIN_FREE: '0' } })
   const leave = async () => {
     await server.stop()
     unmount()
   }
-  return [{ server, blobFolder, disks: { blobs, data } }, leave]
+  return [{ server, blobFolder, log, disks: { blobs, data } }, leave]
 }
