@@ -10,6 +10,7 @@ import { renderInto } from './report.ts'
 import { merge, resultsText } from './results.ts'
 import type { Figures, RegistryName, Results, RowResult, Run } from './results.ts'
 import { blobRows } from './rows/blobs.ts'
+import { eventStoreRows } from './rows/eventstoredb.ts'
 import { growthRows } from './rows/growth.ts'
 import { listRows, startRows } from './rows/lists.ts'
 import { manifestRows } from './rows/manifests.ts'
@@ -39,7 +40,7 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows, ...listRows, ...startRows, ...sizeRows, ...growthRows]
+const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows, ...listRows, ...startRows, ...sizeRows, ...eventStoreRows, ...growthRows]
 const wanted = all.filter(({ name }) => new RegExp(options.only, 'i').test(name))
 const peers = PEER_NAMES.filter((name) => options.peers.split(',').includes(name))
 if (wanted.length === 0) throw new Error(`no row is called like ${options.only}`)

@@ -23,7 +23,7 @@ export type Processes = { readonly server: readonly number[]; readonly database:
 export type Trail = {
   /** The number of the log's last position. */
   head(): Promise<number>
-  /** How many events the slowest of the projections, mostly the trail, is behind the log. */
+  /** How many events the slowest of the projections, mostly the trail, is behind the log; on EventStoreDB, how many bytes. */
   lag(): Promise<number>
   /** How many pulls the log holds after a position. */
   recordedAfter(position: number): Promise<number>

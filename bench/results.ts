@@ -45,12 +45,15 @@ export type RowResult = {
   readonly measured: Readonly<Partial<Record<RegistryName, readonly Figures[]>>>
 }
 
-/** Of seconds, MiB and milliseconds less is better. */
-export type Unit = 'requests/s' | 'MB/s' | 'pushes/s' | 's' | 'ms' | 'MiB'
+/** Of all but rates less is better. */
+export type Unit = 'requests/s' | 'MB/s' | 'pushes/s' | 's' | 'ms' | 'MiB' | Cost
+
+/** Of a thousand pulls, in the log. */
+type Cost = 'appends' | 'events' | 'bytes'
 
 export type Results = { readonly runs: readonly Run[]; readonly rows: readonly RowResult[] }
 
-const lessIsBetter = (unit: Unit): boolean => unit === 's' || unit === 'ms' || unit === 'MiB'
+const lessIsBetter = (unit: Unit): boolean => !unit.endsWith('/s')
 
 /** Rows measured again replace what they were, in place; runs of which no row is left go. */
 export function merge(before: Results, run: Run, measured: readonly RowResult[]): Results {

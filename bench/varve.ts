@@ -7,8 +7,10 @@ import { startVarve } from '../test/support/server.ts'
 import type { Registry, Trail } from './registry.ts'
 import { track } from './running.ts'
 
-/** Starts Varve as a user does, with the Postgres that it brings, on a folder of its own. */
-export async function startOwn(env: Readonly<Record<string, string>> = {}): Promise<Registry & { readonly trail: Trail }> {
+/** Starts Varve as a user does, with the Postgres that it brings, on a folder of its own. `log`: what its log holds, where that is not in Postgres. */
+export async function startOwn(
+  env: Readonly<Record<string, string>> = {}, log?: Pick<Trail, 'head' | 'recordedAfter'>,
+): Promise<Registry & { readonly trail: Trail }> {
   const server = await startVarve({ env })
   const { dataFolder, authorization } = server
   return track({
@@ -27,20 +29,13 @@ export async function startOwn(env: Readonly<Record<string, string>> = {}): Prom
     },
     stop: () => server.stop(),
     trail: {
-      head: () =>
-        ask(dataFolder, 'select greatest((select max(pos) from varve_log.state), (select max(pos) from varve_log.activity)) as n'),
+      ...(log ?? inPostgres(dataFolder)),
       async lag() {
         const metrics = await (await fetch(`${server.url}/metrics`)).text()
-        const lags = [...metrics.matchAll(/^varve_projection_lag_events\{.*\} (\d+)$/gm)].map(([, events]) => Number(events))
+        const lags = [...metrics.matchAll(/^varve_projection_lag_(?:events|bytes)\{.*\} (\d+)$/gm)].map(([, events]) => Number(events))
         // One that cannot be told is not there, and counts as behind.
         return lags.length < 2 ? Infinity : Math.max(...lags)
       },
-      recordedAfter: (position) =>
-        ask(
-          dataFolder,
-          `select coalesce(sum(json_array_length(body::json #> '{data,pulls}')), 0) as n from varve_log.activity
-           where pos > ${position} and body::json ->> 'type' = 'PullsRecorded'`,
-        ),
       async counted() {
         const live = await ask(dataFolder, 'select live as n from varve.read_models')
         return ask(dataFolder, `select coalesce(sum(pulls), 0) as n from rm_${live}.pull_counts`)
@@ -48,6 +43,16 @@ export async function startOwn(env: Readonly<Record<string, string>> = {}): Prom
     },
   })
 }
+
+const inPostgres = (dataFolder: string): Pick<Trail, 'head' | 'recordedAfter'> => ({
+  head: () => ask(dataFolder, 'select greatest((select max(pos) from varve_log.state), (select max(pos) from varve_log.activity)) as n'),
+  recordedAfter: (position) =>
+    ask(
+      dataFolder,
+      `select coalesce(sum(json_array_length(body::json #> '{data,pulls}')), 0) as n from varve_log.activity
+       where pos > ${position} and body::json ->> 'type' = 'PullsRecorded'`,
+    ),
+})
 
 /** One number, asked of Postgres itself: what Varve's own code says of its pulls is what is to be checked. */
 async function ask(dataFolder: string, statement: string): Promise<number> {

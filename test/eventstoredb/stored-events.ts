@@ -9,6 +9,9 @@ export type StoredEvent = {
   readonly id: string
   readonly type: string
   readonly position: bigint
+  readonly data: Buffer
+  /** Of data and metadata together. */
+  readonly sizeBytes: number
 }
 
 /*
@@ -23,7 +26,7 @@ type Line = {
   readonly records?: readonly Stored[]
 }
 
-type Stored = { readonly [Name in 'kind' | keyof StoredEvent]: string }
+type Stored = { readonly [Name in 'kind' | 'stream' | 'revision' | 'id' | 'type' | 'position' | 'data' | 'metadata']: string }
 
 /** All events of a folder in the order of the log. */
 export function storedEvents(folder: string): StoredEvent[] {
@@ -43,8 +46,9 @@ export function storedEvents(folder: string): StoredEvent[] {
   return events
 }
 
-function stored({ stream, revision, id, type, position }: Stored): StoredEvent {
-  return { stream, revision: BigInt(revision), id, type, position: BigInt(position) }
+function stored({ stream, revision, id, type, position, data, metadata }: Stored): StoredEvent {
+  const [bytes, more] = [Buffer.from(data, 'base64'), Buffer.from(metadata, 'base64')]
+  return { stream, revision: BigInt(revision), id, type, position: BigInt(position), data: bytes, sizeBytes: bytes.length + more.length }
 }
 
 function wholeLines(path: string, bytes: number): Line[] {
