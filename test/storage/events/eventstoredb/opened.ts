@@ -21,7 +21,7 @@ export const newSpace = (): string => `t${randomBytes(5).toString('hex')}`
 const settingsOf = ({ port }: Pick<StandIn, 'port'>) => ({ nodes: [{ address: '127.0.0.1', port }], discover: false, user: undefined, tls: undefined })
 
 /** A client for what Varve does not do. Close it. */
-export const newClient = (server: Pick<StandIn, 'port'>): LogClient => new LogClient(settingsOf(server), undefined)
+export const newClient = (server: Pick<StandIn, 'port'>): LogClient => new LogClient(settingsOf(server))
 
 /** A log in a space of a server, and what it told its observer. */
 export async function openLog(server: Pick<StandIn, 'port'>, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {
