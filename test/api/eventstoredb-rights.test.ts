@@ -58,10 +58,8 @@ it('makes a user that may append and read, and not thin the log; the registry ru
   expect(await server.varve('rebuild', '--verify')).toMatchObject({ code: 0 })
   expect((await events.status()).calls.batchAppend).toBe(0)
 
-  const asVarve = new LogClient(
-    { nodes: [{ address: 'localhost', port: events.port }], discover: false, user: { name: 'varve', password: PASSWORD }, tls: { ca: readFileSync(caFile) } },
-    undefined,
-  )
+  const user = { name: 'varve', password: PASSWORD }
+  const asVarve = new LogClient({ nodes: [{ address: 'localhost', port: events.port }], discover: false, user, tls: { ca: readFileSync(caFile) } })
   for (const stream of ['rights.s.log', 'rights.s.projects']) {
     await expect(asVarve.deleteStream(stream)).rejects.toThrow('Access Denied')
     await expect(asVarve.tombstoneStream(stream)).rejects.toThrow('Access Denied')

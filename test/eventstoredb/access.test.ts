@@ -9,10 +9,10 @@ import type { DetailsResp } from '@eventstore/db-client/generated/users_pb.js'
 import users from '@eventstore/db-client/generated/users_pb.js'
 import grpc from '@grpc/grpc-js'
 import { afterAll, expect, it } from '@jest/globals'
-import { startStandIn } from '../support/eventstoredb.ts'
+import { startStandIn, startStandInCluster } from '../support/eventstoredb.ts'
 import type { StandIn } from '../support/eventstoredb.ts'
 import { own, stranger } from './certificates.ts'
-import { APPEND_CALLS, appendBy, connect, idsOf, newEvent, outcomeOf, watch } from './client.ts'
+import { APPEND_CALLS, appendBy, connect, idsOf, insist, newEvent, outcomeOf, watch } from './client.ts'
 
 const { BACKWARDS, END } = eventstore
 
@@ -39,7 +39,7 @@ type Account = { readonly username: string; readonly password: string }
 const admin: Account = { username: 'admin', password: 'changeit' }
 
 /** A client that has a name, or none. */
-function as(standIn: StandIn, account?: Account): EventStoreDBClient {
+function as(standIn: Pick<StandIn, 'url'>, account?: Account): EventStoreDBClient {
   const url = account === undefined ? standIn.url : standIn.url.replace('esdb://', `esdb://${account.username}:${account.password}@`)
   return connect(url, `&tlsCAFile=${caFile}`)
 }
@@ -216,4 +216,20 @@ it('disables users and lets them back in, gives them new passwords, and forgets 
   await expect(asUser(standIn, admin, removeUser)).rejects.toThrow('not found')
   await createUser(standIn, varve, admin)
   expect(await read('a-password')).toBe(DENIED)
+})
+
+it('has its users on every node of a cluster, whichever makes them', async () => {
+  const cluster = await startStandInCluster(tls)
+  const varve: Account = { username: 'varve', password: 'a-password' }
+  const leader = await cluster.leader()
+  const followers = cluster.nodes.filter((node) => node !== leader)
+  for (const follower of followers.slice(0, 1)) await createUser(follower, varve, admin)
+  for (const node of cluster.nodes) {
+    await insist(() => appendBy('the batch call', as(node, varve), 'a', newEvent()))
+    expect(await outcomeOf(appendBy('the batch call', as(node), 'a', newEvent()))).toBe(DENIED_IN_BATCH)
+  }
+  // Through discovery, too, whose answers name the nodes.
+  const event = newEvent()
+  await insist(() => appendBy('the batch call', as(cluster, varve), 'b', event))
+  expect(await idsOf(as(leader, varve), 'b')).toEqual([event.id])
 })

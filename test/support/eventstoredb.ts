@@ -3,16 +3,20 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Action, Status } from '../eventstoredb/stand-in/control.ts'
 import type { Fault } from '../eventstoredb/stand-in/faults.ts'
 import { storedEvents } from '../eventstoredb/stored-events.ts'
 import type { StoredEvent } from '../eventstoredb/stored-events.ts'
 import { afterAll } from './after-all.ts'
+import { freePort } from './server.ts'
 
 const PROGRAM = join(import.meta.dirname, '../eventstoredb/stand-in/main.ts')
 const START_MS = 60_000
 const STOP_MS = 10_000
+const ASK_MS = 10_000
 
+/** A process of the stand-in for EventStoreDB: a server alone, or one of a cluster. */
 export type StandIn = {
   /** For the client: `esdb://127.0.0.1:<port>?tls=false`, or with TLS `esdb://localhost:<port>?tls=true`. */
   readonly url: string
@@ -39,21 +43,90 @@ export type StandIn = {
   stop(): Promise<void>
 }
 
-const running = new Set<StandIn>()
+export type StandInCluster = {
+  /** For the client: all nodes. */
+  readonly url: string
+  readonly folder: string
+  readonly nodes: readonly StandIn[]
+  /** The node that leads, as soon as one does. */
+  leader(): Promise<StandIn>
+  /** What stands in the files that the nodes share, by a reader of its own. */
+  stored(): StoredEvent[]
+  stop(): Promise<void>
+}
+
+const running = new Set<{ stop(): Promise<void> }>()
 afterAll(async () => {
-  for (const standIn of running) await standIn.stop()
+  for (const each of running) await each.stop()
 })
 
-/** Starts the stand-in for EventStoreDB as a process of its own. Ended after the test file at the latest. */
+const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'varve-eventstoredb-'))
+
+/** Starts a server alone, as a process of its own. Ended after the test file at the latest. */
 export async function startStandIn(args: readonly string[] = []): Promise<StandIn> {
-  const folder = await mkdtemp(join(tmpdir(), 'varve-eventstoredb-'))
+  const folder = await newFolder()
+  const standIn = await startProcess({ folder, port: 0, args, isSupervised: false }, async () => {
+    running.delete(standIn)
+    await standIn.kill('SIGKILL')
+    await rm(folder, { recursive: true, force: true })
+  })
+  running.add(standIn)
+  return standIn
+}
+
+/** Starts a cluster of three; a node that ends by itself is started again. Ended after the test file at the latest. */
+export async function startStandInCluster(args: readonly string[] = []): Promise<StandInCluster> {
+  const folder = await newFolder()
+  const isSecure = args.includes('--tls-cert')
+  const host = isSecure ? 'localhost' : '127.0.0.1'
+  const ports = [await freePort(), await freePort(), await freePort()]
+  const addresses = ports.map((port) => `${host}:${port}`).join(',')
+  const own = [...args, '--cluster', addresses, '--advertise', host]
+  const nodes = await Promise.all(ports.map((port) => startProcess({ folder, port, args: own, isSupervised: true }, () => cluster.stop())))
+  const cluster: StandInCluster = {
+    url: `esdb://${addresses}?tls=${isSecure}`,
+    folder,
+    nodes,
+    async leader() {
+      const end = Date.now() + START_MS
+      for (;;) {
+        const states = await Promise.all(nodes.map((node) => node.status().then(({ state }) => state, () => 'away')))
+        const leader = nodes[states.indexOf('leader')]
+        if (leader !== undefined) return leader
+        if (Date.now() > end) throw new Error(`no node leads: ${states.join(', ')}`)
+        await sleep(50)
+      }
+    },
+    stored: () => storedEvents(folder),
+    async stop() {
+      running.delete(cluster)
+      await Promise.all(nodes.map((node) => node.kill('SIGKILL')))
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  running.add(cluster)
+  return cluster
+}
+
+type ProcessOptions = {
+  readonly folder: string
+  /** 0: one that is free; it stays the same over restarts. */
+  readonly port: number
+  readonly args: readonly string[]
+  /** Started again when it ends with 0 and nobody ended it, as a deposed leader does. */
+  readonly isSupervised: boolean
+}
+
+async function startProcess({ folder, args, isSupervised, ...options }: ProcessOptions, stop: () => Promise<void>): Promise<StandIn> {
   let output = ''
-  let port = 0
+  let { port } = options
+  let isEnding = false
   let child = await start(args)
 
   async function start(more: readonly string[]): Promise<ChildProcess> {
-    const options = ['--disable-warning=ExperimentalWarning', PROGRAM, '--port', String(port), '--data', folder, ...more]
-    const started = spawn(process.execPath, options, { stdio: ['ignore', 'pipe', 'pipe'] })
+    isEnding = false
+    const command = ['--disable-warning=ExperimentalWarning', PROGRAM, '--port', String(port), '--data', folder, ...more]
+    const started = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
     const from = output.length
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -77,12 +150,16 @@ export async function startStandIn(args: readonly string[] = []): Promise<StandI
         reject(new Error(`the stand-in ended with ${String(code)}:\n${output.slice(from)}`))
       })
     })
+    started.once('exit', (code) => {
+      if (isSupervised && code === 0 && !isEnding) void start(more).then((again) => (child = again))
+    })
     return started
   }
 
   const alive = (): boolean => child.exitCode === null && child.signalCode === null
 
   async function kill(name: NodeJS.Signals): Promise<void> {
+    isEnding = true
     if (!alive()) return
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(name)
@@ -93,13 +170,13 @@ export async function startStandIn(args: readonly string[] = []): Promise<StandI
   }
 
   async function ask(method: string, path: string, body?: unknown): Promise<Response> {
-    const content = body === undefined ? {} : { body: JSON.stringify(body) }
+    const content = { signal: AbortSignal.timeout(ASK_MS), ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, ...content })
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`)
     return response
   }
 
-  const standIn: StandIn = {
+  return {
     get url() {
       return args.includes('--tls-cert') ? `esdb://localhost:${port}?tls=true` : `esdb://127.0.0.1:${port}?tls=false`
     },
@@ -133,12 +210,6 @@ export async function startStandIn(args: readonly string[] = []): Promise<StandI
       return (await (await ask('GET', '/stand-in')).json()) as Status
     },
     stored: () => storedEvents(folder),
-    async stop() {
-      running.delete(standIn)
-      await kill('SIGKILL')
-      await rm(folder, { recursive: true, force: true })
-    },
+    stop,
   }
-  running.add(standIn)
-  return standIn
 }

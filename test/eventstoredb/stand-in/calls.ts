@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CALLS } from './faults.ts'
 import type { CallName, Faults } from './faults.ts'
-import type { Address, Node } from './node.ts'
+import { forward } from './cluster/forward.ts'
+import type { Node } from './node.ts'
+import type { Address } from './store/line.ts'
 import type { Outcome, Write } from './store/writer.ts'
 
 /** What became of a write, or why it was not tried. */
@@ -13,9 +15,13 @@ export type WriteResult =
   /** No answer may be given. */
   | { readonly kind: 'lost' }
 
+type Refused = Extract<WriteResult, { kind: 'not-ready' | 'not-leader' }>
+
 /** What a call brings along beside what it asks. */
 export type Caller = {
   isGone(): boolean
+  /** It wants no other node than the leader to do it. */
+  readonly requiresLeader: boolean
   /** `127.0.0.1:<port>`. */
   readonly peer: string
 }
@@ -25,17 +31,17 @@ export type Calls = {
   readonly counts: Readonly<Record<CallName, number>>
   count(name: CallName): void
   write(name: CallName, write: Write, caller: Caller): Promise<WriteResult>
-  /** A write of the server's own, that no fault meets. */
+  /** A write of the server's own, or of another node, that no fault meets. */
   writeOwn(write: Write): Promise<Exclude<WriteResult, { kind: 'lost' }>>
   /** Why a read is not answered, after what delays it. */
-  refuseRead(name: CallName): Promise<Extract<WriteResult, { kind: 'not-ready' | 'not-leader' }> | undefined>
+  refuseRead(name: CallName, requiresLeader: boolean): Promise<Refused | undefined>
 }
 
 /** How calls come to the node, past the faults that somebody set. `cut` breaks the connection of a peer. */
 export function createCalls(node: Node, faults: Faults, cut: (peer: string) => void): Calls {
   const counts = Object.fromEntries(CALLS.map((name) => [name, 0])) as Record<CallName, number>
 
-  async function refuse(name: CallName): Promise<Extract<WriteResult, { kind: 'not-ready' | 'not-leader' }> | undefined> {
+  async function refuse(name: CallName): Promise<Refused | undefined> {
     const delay = faults.meet('delay', name)
     if (delay !== undefined) await sleep(delay.ms)
     if (faults.meet('not-ready', name) !== undefined) return { kind: 'not-ready' }
@@ -45,9 +51,22 @@ export function createCalls(node: Node, faults: Faults, cut: (peer: string) => v
 
   function send(write: Write, isAbandoned: () => boolean): Promise<Exclude<WriteResult, { kind: 'lost' }>> {
     const { role } = node
-    if (role.kind === 'starting') return Promise.resolve({ kind: 'not-ready' })
-    if (role.kind === 'ending') return Promise.resolve({ kind: 'ending' })
-    return role.writer.write(write, isAbandoned)
+    switch (role.kind) {
+      case 'starting':
+      case 'unknown':
+        return Promise.resolve({ kind: 'not-ready' })
+      case 'ending':
+        return Promise.resolve({ kind: 'ending' })
+      case 'follower':
+        return forward(role.leader, write, role.lost.signal)
+      case 'leader':
+        return role.writer.write(write, isAbandoned)
+    }
+  }
+
+  function otherLeader(requiresLeader: boolean): Refused | undefined {
+    const { role } = node
+    return requiresLeader && role.kind === 'follower' ? { kind: 'not-leader', leader: role.leader } : undefined
   }
 
   return {
@@ -58,7 +77,8 @@ export function createCalls(node: Node, faults: Faults, cut: (peer: string) => v
     async write(name, write, caller) {
       const refused = await refuse(name)
       if (refused !== undefined) return refused
-      if (node.role.kind !== 'leader') return send(write, () => caller.isGone())
+      const elsewhere = otherLeader(caller.requiresLeader)
+      if (elsewhere !== undefined) return elsewhere
       const lost = faults.meet('lost-answer', name)
       const result = lost?.written === false ? undefined : await send(write, () => caller.isGone())
       if (lost === undefined && result !== undefined) return result
@@ -66,9 +86,13 @@ export function createCalls(node: Node, faults: Faults, cut: (peer: string) => v
       return { kind: 'lost' }
     },
     writeOwn: (write) => send(write, () => false),
-    async refuseRead(name) {
+    async refuseRead(name, requiresLeader) {
       const refused = await refuse(name)
-      return refused ?? (node.role.kind === 'leader' ? undefined : { kind: 'not-ready' })
+      if (refused !== undefined) return refused
+      const { role } = node
+      // A leader that was frozen may have been deposed, and not know it.
+      const serves = role.kind === 'follower' || (role.kind === 'leader' && role.term.stands())
+      return serves ? otherLeader(requiresLeader) : { kind: 'not-ready' }
     },
   }
 }

@@ -1,9 +1,12 @@
 import { CALLS } from './faults.ts'
 import type { CallName, Fault, Faults } from './faults.ts'
 import type { Calls } from './calls.ts'
+import type { OwnResult } from './cluster/writes.ts'
+import type { Node } from './node.ts'
 import type { OpenCalls } from './rpc/open-calls.ts'
 import type { Subscriptions } from './rpc/outlet.ts'
 import { notReady } from './rpc/refusals.ts'
+import type { Write } from './store/writer.ts'
 
 /** What is done once, at once. */
 export type Action =
@@ -13,6 +16,8 @@ export type Action =
   | { readonly kind: 'reset-calls' }
   /** Breaks all connections. */
   | { readonly kind: 'cut-connections' }
+  /** Of a leader: lets another node lead. */
+  | { readonly kind: 'resign' }
 
 /** What the server tells of itself. */
 export type Status = {
@@ -29,10 +34,12 @@ export type Control = {
   addFault(fault: Fault): void
   clearFaults(): void
   act(action: Action): Promise<void>
+  /** A write that another node hands on. */
+  write(write: Write): Promise<OwnResult>
 }
 
 export type Controlled = {
-  readonly state: () => string
+  readonly node: Node
   readonly faults: Faults
   readonly calls: Calls
   readonly subscriptions: Subscriptions
@@ -40,11 +47,11 @@ export type Controlled = {
   readonly cutAll: () => void
 }
 
-export function createControl({ state, faults, calls, subscriptions, openCalls, cutAll }: Controlled): Control {
+export function createControl({ node, faults, calls, subscriptions, openCalls, cutAll }: Controlled): Control {
   return {
     status: () => ({
       pid: process.pid,
-      state: state(),
+      state: node.role.kind,
       calls: calls.counts,
       subscriptions: subscriptions.open.size,
       faults: faults.list(),
@@ -66,8 +73,12 @@ export function createControl({ state, faults, calls, subscriptions, openCalls, 
         case 'cut-connections':
           cutAll()
           break
+        case 'resign':
+          await node.resign()
+          break
       }
     },
+    write: (write) => calls.writeOwn(write),
   }
 }
 
@@ -105,7 +116,7 @@ export function parseFault(value: unknown): Fault {
 
 export function parseAction(value: unknown): Action {
   const { kind, how } = fieldsOf(value)
-  if (kind === 'reset-calls' || kind === 'cut-connections') return { kind }
+  if (kind === 'reset-calls' || kind === 'cut-connections' || kind === 'resign') return { kind }
   if (kind === 'drop-subscriptions' && (how === 'in-order' || how === 'error')) return { kind, how }
   throw new OrderError(`an unknown action: ${JSON.stringify(value)}`)
 }

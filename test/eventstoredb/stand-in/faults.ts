@@ -1,4 +1,4 @@
-import type { Address } from './node.ts'
+import type { Address } from './store/line.ts'
 
 export const CALLS = ['append', 'batchAppend', 'read', 'subscribe', 'delete', 'tombstone'] as const
 export type CallName = (typeof CALLS)[number]

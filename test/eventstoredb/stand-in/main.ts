@@ -20,17 +20,24 @@ import { createWeb } from './web.ts'
 const GRACE_MS = 200
 
 /** A server that answers as EventStoreDB does, for the tests: docs/eventstoredb.md says where that is known and where assumed. */
-async function main({ host, port, folder, tls, readyAfterMs }: Options): Promise<void> {
+async function main({ host, port, folder, advertised, cluster, tls, readyAfterMs }: Options): Promise<void> {
   const openCalls = watchOpenCalls()
   const faults = createFaults()
   const subscriptions = createSubscriptions()
-  const node = createNode(folder, tls !== undefined, () => ({ host, port: front.port }))
+  const node = createNode({
+    folder,
+    isSecure: tls !== undefined,
+    self: () => ({ host: advertised, port: front.port }),
+    peers: cluster.filter((address) => address.port !== port),
+    // As the real server does, so that a supervisor starts it again and it follows.
+    onDeposed: () => process.exit(0),
+  })
   const calls = createCalls(node, faults, (peer) => {
     front.cut(peer)
   })
   const access = createAccess(node.log, tls !== undefined)
   const control = createControl({
-    state: () => node.role.kind,
+    node,
     faults,
     calls,
     subscriptions,
@@ -43,7 +50,7 @@ async function main({ host, port, folder, tls, readyAfterMs }: Options): Promise
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void endInOrder(node, front, openCalls))
   console.log(`listening on ${host}:${front.port}`)
   await sleep(readyAfterMs)
-  await node.start(() => process.exit(0))
+  await node.start()
   console.log('ready')
 }
 

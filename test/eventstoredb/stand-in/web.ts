@@ -1,11 +1,13 @@
 import { json } from 'node:stream/consumers'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { parseWrite, plainWriteResult } from './cluster/writes.ts'
 import { OrderError, parseAction, parseFault } from './control.ts'
 import type { Control } from './control.ts'
 
 /**
  * The plain requests: the few that a health check makes, and, which the real server has not, those below /stand-in. There a test sets
- * faults (POST /stand-in/faults, DELETE to clear them), has something done at once (POST /stand-in/actions) and asks what was called.
+ * faults (POST /stand-in/faults, DELETE to clear them), has something done at once (POST /stand-in/actions) and asks what was called, and
+ * there another node hands on a write.
  */
 export function createWeb(control: Control): RequestListener {
   return (request, response) => {
@@ -39,6 +41,8 @@ async function answer(control: Control, request: IncomingMessage): Promise<Answe
     case 'POST /stand-in/actions':
       await control.act(parseAction(await json(request)))
       return { status: 204 }
+    case 'POST /stand-in/writes':
+      return { status: 200, body: plainWriteResult(await control.write(parseWrite(await json(request)))) }
     default:
       return { status: 404 }
   }

@@ -1,46 +1,40 @@
 import { EventStoreDBClient } from '@eventstore/db-client'
 import type { EndPoint } from '@eventstore/db-client'
-import { Channel, credentials } from '@grpc/grpc-js'
+import type { Channel } from '@grpc/grpc-js'
+import { findLeader, nodeOf, openChannel } from './nodes.ts'
+import type { Tls } from './nodes.ts'
 
 /** Where the server is, and who asks. */
 export type ServerSettings = {
-  /** One: that node. More: the members are asked who leads. */
+  /** One: that node. More: they are asked who leads. */
   readonly nodes: readonly EndPoint[]
   /** The one name given stands for several nodes, which are asked who leads. */
   readonly discover: boolean
   readonly user: { readonly name: string; readonly password: string } | undefined
-  /** Undefined: no TLS, and then no credentials are sent. `ca`: PEM, undefined where the system's authorities vouch for the server. */
-  readonly tls: { readonly ca: Buffer | undefined } | undefined
+  /** Undefined: no TLS, and then no credentials are sent. */
+  readonly tls: Tls | undefined
 }
 
-/** How soon a dead connection is found: a ping after so long, and so long for its answer. */
-const KEEP_ALIVE_MS = 2_000
-/** How long a node may take to say who leads. */
-const GOSSIP_SECONDS = 1
-const MAX_RECEIVED_BYTES = 17 * 1024 * 1024
+/** What is known of the nodes: which says that it leads, and which has just failed. */
+export type Hint = { readonly leader?: EndPoint; readonly failed?: string }
 
 /**
  * The client, without what could end the process or hide a dead connection (docs/decisions/0009): it appends by the older call
- * only, does not mend itself (one that failed is replaced), and its connection is shared with no other.
+ * only, does not mend itself (one that failed is replaced), and finds its node and connects to it as `nodes.ts` does.
  */
 export class LogClient extends EventStoreDBClient {
   readonly #settings: ServerSettings
+  readonly #hint: Hint
   #channel: Promise<Channel> | undefined
   #node: string | undefined
 
-  /** `leader`: the node to ask, where another has said that it leads. */
-  constructor(settings: ServerSettings, leader: EndPoint | undefined) {
-    const { nodes, discover, user, tls } = settings
-    const [first = { address: 'localhost', port: 2113 }] = nodes
-    const secure = { insecure: tls === undefined, ...(tls?.ca === undefined ? {} : { rootCertificate: tls.ca }) }
-    const credentialsOf = user === undefined ? undefined : { username: user.name, password: user.password }
-    // Discovery that fails is tried again with a new client, so it need not try for long.
-    const search = { nodePreference: 'leader', gossipTimeout: GOSSIP_SECONDS, maxDiscoverAttempts: 2, discoveryInterval: 100 } as const
-    if (leader !== undefined) super({ endpoint: leader }, secure, credentialsOf)
-    else if (discover) super({ discover: first, ...search }, secure, credentialsOf)
-    else if (nodes.length > 1) super({ endpoints: [...nodes], ...search }, secure, credentialsOf)
-    else super({ endpoint: first }, secure, credentialsOf)
+  constructor(settings: ServerSettings, hint: Hint = {}) {
+    const { nodes, user, tls } = settings
+    const [endpoint] = nodes
+    if (endpoint === undefined) throw new Error('there is no node to ask')
+    super({ endpoint }, { insecure: tls === undefined }, user === undefined ? undefined : { username: user.name, password: user.password })
     this.#settings = settings
+    this.#hint = hint
   }
 
   /** No BatchAppend: see above. */
@@ -51,15 +45,13 @@ export class LogClient extends EventStoreDBClient {
   protected override getChannel = (): Promise<Channel> => (this.#channel ??= this.#open())
 
   async #open(): Promise<Channel> {
-    const { tls } = this.#settings
-    const node = await this.resolveUri()
-    this.#node = node
-    return new Channel(node, tls === undefined ? credentials.createInsecure() : credentials.createSsl(tls.ca ?? null), {
-      'grpc.keepalive_time_ms': KEEP_ALIVE_MS,
-      'grpc.keepalive_timeout_ms': KEEP_ALIVE_MS,
-      'grpc.max_receive_message_length': MAX_RECEIVED_BYTES,
-      'grpc.use_local_subchannel_pool': 1,
-    })
+    const { nodes, discover, tls } = this.#settings
+    const { leader, failed } = this.#hint
+    const [first] = nodes
+    if (leader !== undefined) this.#node = nodeOf(leader)
+    else if (discover || nodes.length > 1 || first === undefined) this.#node = await findLeader(nodes, tls, failed)
+    else this.#node = nodeOf(first)
+    return openChannel(this.#node, tls)
   }
 
   /** `host:port` that it talks to, once it is known. */

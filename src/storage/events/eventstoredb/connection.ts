@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EndPoint } from '@eventstore/db-client'
-import type { LogClient } from './client.ts'
+import type { Hint, LogClient } from './client.ts'
 import { NoAnswerError, verdictOn } from './verdict.ts'
 import type { Reason } from './verdict.ts'
 
@@ -21,9 +20,9 @@ export type Connection = ReturnType<typeof createConnection>
  * The client that is in use. One that failed, or gave no answer, is not used again: its node may be frozen, and by itself it would stay
  * with it for 20 s (measured). What it still does goes on to its own end; it is closed after the last.
  */
-export function createConnection(make: (leader: EndPoint | undefined) => LogClient) {
+export function createConnection(make: (hint: Hint) => LogClient) {
   let live: Live | undefined
-  let leader: EndPoint | undefined
+  let hint: Hint = {}
   let madeAt = -Infinity
   let closed = false
 
@@ -32,9 +31,9 @@ export function createConnection(make: (leader: EndPoint | undefined) => LogClie
     if (closed) throw new Error('the log is closed')
     if (live !== undefined) return live
     madeAt = performance.now()
-    live = { client: make(leader), retired: new AbortController(), users: 0 }
+    live = { client: make(hint), retired: new AbortController(), users: 0 }
     // Where it leads nowhere, the next one asks the nodes again.
-    leader = undefined
+    hint = {}
     return live
   }
 
@@ -57,7 +56,8 @@ export function createConnection(make: (leader: EndPoint | undefined) => LogClie
     if (verdict.kind !== 'again' || live?.client !== client) return
     const old = live
     live = undefined
-    leader = verdict.leader
+    const failed = client.node()
+    hint = { ...(verdict.leader === undefined ? {} : { leader: verdict.leader }), ...(failed === undefined ? {} : { failed }) }
     old.retired.abort()
     if (old.users === 0) old.client.close()
   }

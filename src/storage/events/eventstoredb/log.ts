@@ -41,7 +41,7 @@ export async function openEventStoreLog(
 ): Promise<EventStoreLog> {
   const { committed, retried } = observer
   const names = createNames(settings.space)
-  const connection = createConnection((leader) => new LogClient(settings, leader))
+  const connection = createConnection((hint) => new LogClient(settings, hint))
   const reader = createReader(connection, retried)
   const positions = await createPositions(reader, names, codec).catch((error: unknown) => {
     connection.close()

@@ -57,7 +57,7 @@ export function rightsFor(name: string) {
 
 /** Makes the user and sets the rights, as an administrator; what is there already is left, and the user's password is tried in the end. */
 export async function prepareServer(settings: ServerSettings, administrator: User, user: User): Promise<Prepared> {
-  const client = new AdministratorClient({ ...settings, user: administrator }, undefined)
+  const client = new AdministratorClient({ ...settings, user: administrator })
   try {
     const made = await client.createUser(user)
     const last = await lastSettings(client)
@@ -86,7 +86,7 @@ async function lastSettings(client: LogClient): Promise<RecordedEvent | undefine
 
 /** Reads as the user. Throws where that is not allowed: the password is another, or the rights are not what was set. */
 async function tryUser(settings: ServerSettings): Promise<void> {
-  const client = new LogClient(settings, undefined)
+  const client = new LogClient(settings)
   try {
     for await (const { event } of client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 })) if (event !== undefined) return
   } catch (error) {

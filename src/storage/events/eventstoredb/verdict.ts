@@ -16,6 +16,11 @@ export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError'
 }
 
+/** Of the nodes, none that answers knows who leads. */
+export class NoNodeError extends Error {
+  override readonly name = 'NoNodeError'
+}
+
 /** A subscription that gives nothing although the log went on. */
 export class StalledError extends Error {
   override readonly name = 'StalledError'
@@ -41,7 +46,6 @@ const BY_MESSAGE: readonly (readonly [RegExp, Reason])[] = [
   [/Server Is (Not Ready|Busy|Too Busy)/i, 'not ready'],
   [/No leader info/i, 'no leader'],
   [/Received RST_STREAM|Call ended without gRPC status/i, 'ended'],
-  [/Failed to discover/, 'no node'],
 ]
 
 /**
@@ -50,6 +54,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, Reason])[] = [
  */
 export function verdictOn(error: unknown): Verdict {
   if (error instanceof NoAnswerError) return { kind: 'again', reason: 'no answer' }
+  if (error instanceof NoNodeError) return { kind: 'again', reason: 'no node' }
   if (error instanceof StalledError) return { kind: 'again', reason: 'stalled' }
   if (error instanceof EndedError) return { kind: 'again', reason: 'ended' }
   if (!(error instanceof Error)) return { kind: 'final' }

@@ -5,6 +5,7 @@ import { NO_STREAM } from '../store/expected.ts'
 import type { Expected } from '../store/expected.ts'
 import { sizeInAppend } from '../store/record.ts'
 import type { ProposedEvent } from '../store/record.ts'
+import { callerOf } from './caller.ts'
 import { AppendResp, Empty } from './generated.ts'
 import type { Streams } from './generated.ts'
 import { MAX_APPEND_BYTES } from './limits.ts'
@@ -35,8 +36,7 @@ export function append(server: Served, call: Call, answer: sendUnaryData<Streams
 
 async function handle(server: Served, call: Call): Promise<Streams.AppendResp | undefined> {
   const { stream, expected, events } = await readRequest(server, call)
-  const caller = { isGone: () => call.cancelled, peer: call.getPeer() }
-  const result = await server.calls.write('append', { kind: 'append', stream, expected, events }, caller)
+  const result = await server.calls.write('append', { kind: 'append', stream, expected, events }, callerOf(call))
   return responseTo(result, stream, expected)
 }
 

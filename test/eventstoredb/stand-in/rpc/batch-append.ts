@@ -5,6 +5,7 @@ import { NO_STREAM } from '../store/expected.ts'
 import type { Expected } from '../store/expected.ts'
 import { sizeInAppend } from '../store/record.ts'
 import type { ProposedEvent } from '../store/record.ts'
+import { callerOf } from './caller.ts'
 import { streamIdentifier } from './answers.ts'
 import { AllStreamPosition, BatchAppendResp, Code, GoogleEmpty } from './generated.ts'
 import { AccessDenied, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout, WrongExpectedVersion } from './generated.ts'
@@ -78,8 +79,8 @@ export function batchAppend(server: Served, call: Call): void {
     if (!request.getIsFinal()) return
     open.delete(correlation)
     const { stream, expected, events, deadlineMs } = append
-    const caller = { isGone: () => call.cancelled || deadlineMs <= Date.now(), peer: call.getPeer() }
-    const result = await server.calls.write('batchAppend', { kind: 'append', stream, expected, events }, caller)
+    const write = { kind: 'append', stream, expected, events } as const
+    const result = await server.calls.write('batchAppend', write, callerOf(call, deadlineMs))
     // Of a server that ends, what comes now hears nothing until the whole call is ended.
     if (result.kind === 'lost' || result.kind === 'ending') return
     if (result.kind === 'not-leader' && result.leader !== undefined) throw notWritten(result)

@@ -1,6 +1,7 @@
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js'
 import type { Served } from '../served.ts'
 import { expectedNumber } from '../store/expected.ts'
+import { callerOf } from './caller.ts'
 import { DeleteResp, TombstoneResp } from './generated.ts'
 import type { Streams } from './generated.ts'
 import { notWritten } from './not-written.ts'
@@ -55,8 +56,8 @@ async function remove(server: Served, call: DeleteCall | TombstoneCall, forGood:
   const stream = streamNameOf(options.getStreamIdentifier())
   server.access.demand(call.metadata, 'delete', stream)
   const expected = expectedOf(options)
-  const caller = { isGone: () => call.cancelled, peer: call.getPeer() }
-  const result = await server.calls.write(forGood ? 'tombstone' : 'delete', { kind: 'delete', stream, expected, forGood }, caller)
+  const write = { kind: 'delete', stream, expected, forGood } as const
+  const result = await server.calls.write(forGood ? 'tombstone' : 'delete', write, callerOf(call))
   switch (result.kind) {
     case 'done':
       return result.position

@@ -6,12 +6,16 @@ import type { Refusal } from './refusals.ts'
 
 export type ReadCall = ServerWritableStream<Streams.ReadReq, Streams.ReadResp>
 
+const STALLED_MS = 50
+
 /** Where the answers of a read go. */
 export type Outlet = {
   /** Aborts when the call is over, whoever ended it. */
   readonly signal: AbortSignal
   /** Resolves when there is room for more; rejects once the signal aborts. */
   send(answer: Streams.ReadResp): Promise<void>
+  /** Whether the client has left no room for a while. */
+  readonly isStalled: () => boolean
   /** Ends the call: in order, or with an error. What comes later is left out. */
   end(error?: unknown): void
 }
@@ -19,6 +23,7 @@ export type Outlet = {
 export function outletOf(call: ReadCall): Outlet {
   const over = new AbortController()
   const { signal } = over
+  let waitingSince = Infinity
   for (const event of ['cancelled', 'close', 'error']) {
     call.once(event, () => {
       over.abort()
@@ -28,8 +33,12 @@ export function outletOf(call: ReadCall): Outlet {
     signal,
     async send(answer) {
       signal.throwIfAborted()
-      if (!call.write(answer)) await once(call, 'drain', { signal })
+      if (call.write(answer)) return
+      waitingSince = Date.now()
+      await once(call, 'drain', { signal })
+      waitingSince = Infinity
     },
+    isStalled: () => Date.now() - waitingSince > STALLED_MS,
     end(error) {
       if (signal.aborted) return
       over.abort()

@@ -8,6 +8,7 @@ import { sizeOnDisk } from '../store/record.ts'
 import type { Log } from '../store/log.ts'
 import { compare, eventAnswer, placeOf, streamNotFound } from './answers.ts'
 import type { Place } from './answers.ts'
+import { requiresLeader } from './caller.ts'
 import { filterOf } from './filter.ts'
 import { ReadReq } from './generated.ts'
 import type { Streams } from './generated.ts'
@@ -42,7 +43,7 @@ async function handle({ node, calls, access, subscriptions }: Served, call: Read
   if (options.getResolveLinks()) throw unimplemented('links')
   const name = options.hasSubscription() ? 'subscribe' : 'read'
   calls.count(name)
-  const refused = await calls.refuseRead(name)
+  const refused = await calls.refuseRead(name, requiresLeader(call))
   if (refused !== undefined) throw notWritten(refused)
   const stream = options.getStream()
   access.demand(call.metadata, 'read', stream === undefined ? ALL_STREAM : streamNameOf(stream.getStreamIdentifier()))

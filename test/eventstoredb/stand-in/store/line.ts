@@ -1,8 +1,18 @@
 import { crc32 } from 'node:zlib'
 import type { LogRecord } from './record.ts'
 
-/** Which bytes of an earlier term's file stand before this term's: all that its writer can have acknowledged. */
-export type Header = { readonly term: number; readonly after: { readonly term: number; readonly bytes: number } | undefined }
+/** Where a node can be reached. */
+export type Address = { readonly host: string; readonly port: number }
+
+/**
+ * The first line of a term's file: who writes to it, and which bytes of an earlier term's file stand before it, which are all that the
+ * writer of that one can have acknowledged.
+ */
+export type Header = {
+  readonly term: number
+  readonly leader: Address
+  readonly after: { readonly term: number; readonly bytes: number } | undefined
+}
 
 export class DataFileError extends Error {
   override readonly name = 'DataFileError'
@@ -49,28 +59,31 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
-/**
- * The whole lines at the beginning of some bytes, and how many bytes they take: what follows them is a line that was torn when its
- * writer ended, or is being written.
- */
-export function splitLines(bytes: Buffer): { readonly contents: readonly unknown[]; readonly sizeBytes: number } {
+/** Whole lines, the bytes of each, and of all of them. */
+export type Lines = { readonly contents: readonly unknown[]; readonly sizes: readonly number[]; readonly sizeBytes: number }
+
+/** The whole lines that some bytes begin with; what follows is a line that was torn when its writer ended, or is being written. */
+export function splitLines(bytes: Buffer): Lines {
   const contents: unknown[] = []
+  const sizes: number[] = []
   let sizeBytes = 0
   for (;;) {
     const end = bytes.indexOf(0x0a, sizeBytes)
     const text = end === -1 ? undefined : bytes.toString('utf8', sizeBytes, end)
-    if (text === undefined || text.slice(0, 8) !== checksum(text.slice(9))) return { contents, sizeBytes }
+    if (text === undefined || text.slice(0, 8) !== checksum(text.slice(9))) return { contents, sizes, sizeBytes }
     contents.push(JSON.parse(text.slice(9)))
+    sizes.push(end + 1 - sizeBytes)
     sizeBytes = end + 1
   }
 }
 
 export function parseHeader(content: unknown): Header {
-  const { term, after } = fields(content)
-  if (typeof term !== 'number') throw new DataFileError('a file of a term does not begin with its header')
-  if (after === undefined) return { term, after: undefined }
+  const { term, leader, after } = fields(content)
+  const { host, port } = fields(leader)
+  const header = { term: number(term), leader: { host: text(host), port: number(port) } }
+  if (after === undefined) return { ...header, after: undefined }
   const from = fields(after)
-  return { term, after: { term: number(from['term']), bytes: number(from['bytes']) } }
+  return { ...header, after: { term: number(from['term']), bytes: number(from['bytes']) } }
 }
 
 export function parseRecords(content: unknown): LogRecord[] {

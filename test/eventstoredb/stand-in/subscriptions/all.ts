@@ -25,7 +25,7 @@ const PAGE = 32
 
 /** Sends what is after `from`, for as long as the client wants. Rejects for a position at which no record begins. */
 export async function subscribeToAll(log: Log, from: 'start' | 'end' | Place, filter: Filter | undefined, outlet: Outlet): Promise<void> {
-  const live = createLiveQueue<Live>(outlet.signal)
+  const live = createLiveQueue<Live>(outlet.signal, outlet.isStalled)
   const unfollow = followLive(log, filter, live)
   try {
     const last = placeOf(log.lastPosition)

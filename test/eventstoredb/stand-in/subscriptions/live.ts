@@ -8,7 +8,11 @@ export type LiveQueue<Entry> = {
 /** As many as the real server keeps. */
 const KEPT = 32
 
-export function createLiveQueue<Entry>(signal: AbortSignal): LiveQueue<Entry> {
+/**
+ * Entries are dropped only while `isStalled` says that the client is what is waited for. The real server sends from a thread of its own
+ * while others append; here a whole group of appends comes in one turn, before anything of it can be sent.
+ */
+export function createLiveQueue<Entry>(signal: AbortSignal, isStalled: () => boolean): LiveQueue<Entry> {
   const entries: { readonly number: number; readonly entry: Entry }[] = []
   let pushed = 0
   let taken = 0
@@ -18,7 +22,7 @@ export function createLiveQueue<Entry>(signal: AbortSignal): LiveQueue<Entry> {
     push(entry) {
       pushed += 1
       entries.push({ number: pushed, entry })
-      if (entries.length > KEPT) entries.shift()
+      if (entries.length > KEPT && isStalled()) entries.splice(0, entries.length - KEPT)
       arrival.resolve(undefined)
     },
     async take() {

@@ -10,7 +10,7 @@ import type { LiveQueue } from './live.ts'
 
 /** Sends a stream's events after a revision, for as long as the client wants, or until the stream has a tombstone: then it rejects. */
 export async function subscribeToStream(log: Log, stream: string, from: 'start' | 'end' | bigint, outlet: Outlet): Promise<void> {
-  const live = createLiveQueue<StoredEvent>(outlet.signal)
+  const live = createLiveQueue<StoredEvent>(outlet.signal, outlet.isStalled)
   const unfollow = log.follow((event) => {
     if (event.stream === stream) live.push(event)
   })

@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { createCodec } from '../../../../src/commands/codec.ts'
 import { eventTypes } from '../../../../src/commands/event-types.ts'
 import { LogAwayError } from '../../../../src/ports/event-log.ts'
 import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
+import { own } from '../../../eventstoredb/certificates.ts'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import { freePort } from '../../../support/server.ts'
 import { appended, nameLog, newActivity, started } from './followed.ts'
@@ -20,10 +24,11 @@ afterAll(() => {
   expect(unhandled).toEqual([])
 })
 
-function open(ports: readonly number[], discover = false) {
+function open(ports: readonly number[], { discover = false, address = '127.0.0.1', tls }: { discover?: boolean; address?: string; tls?: { ca: Buffer } } = {}) {
   const retries: string[] = []
-  const nodes = ports.map((port) => ({ address: '127.0.0.1', port }))
-  const opening = openEventStoreLog({ nodes, discover, user: undefined, tls: undefined, space: newSpace() }, createCodec(eventTypes), {
+  const nodes = ports.map((port) => ({ address, port }))
+  const user = tls && { name: 'admin', password: 'changeit' }
+  const opening = openEventStoreLog({ nodes, discover, user, tls, space: newSpace() }, createCodec(eventTypes), {
     committed: () => undefined,
     retried: ({ what, reason }) => retries.push(`${what}: ${reason}`),
     alarmed: () => undefined,
@@ -41,7 +46,7 @@ it('says that the log gives no answer where no node does, after as long as a req
 
 it.each([false, true])('asks the nodes that there are who leads (one name for all: %s)', async (discover) => {
   const server = await startStandIn()
-  const { opening } = open(discover ? [server.port] : [await freePort(), server.port, await freePort()], discover)
+  const { opening } = open(discover ? [server.port] : [await freePort(), server.port, await freePort()], { discover })
   const log = await opening
   await nameLog(log)
   const stream = newActivity()
@@ -50,3 +55,25 @@ it.each([false, true])('asks the nodes that there are who leads (one name for al
   await log.close()
   await server.stop()
 })
+
+it.each(['localhost', '127.0.0.1'])('reaches nodes over TLS, and those that a node names by address, where they are called %s', async (address) => {
+  const folder = mkdtempSync(join(tmpdir(), 'varve-nodes-'))
+  const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  writeFileSync(certificate, own.cert)
+  writeFileSync(key, own.key)
+  const server = await startStandIn(['--tls-cert', certificate, '--tls-key', key])
+  const tls = { ca: Buffer.from(own.cert) }
+  for (const ports of [[server.port], [await freePort(), server.port]]) {
+    const log = await open(ports, { address, tls }).opening
+    await nameLog(log)
+    expect(await log.head()).toBeDefined()
+    await log.close()
+  }
+  await server.stop()
+  // The certificate, which is for 127.0.0.1, is held against the address.
+  const everywhere = await startStandIn(['--host', '0.0.0.0', '--tls-cert', certificate, '--tls-key', key])
+  const { opening } = open([everywhere.port], { address: '127.0.0.2', tls })
+  await expect(opening).rejects.toMatchObject({ cause: { message: expect.stringContaining('127.0.0.2 is not in the cert') } })
+  await everywhere.stop()
+  rmSync(folder, { recursive: true })
+}, 60_000)

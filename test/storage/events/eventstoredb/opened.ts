@@ -30,7 +30,7 @@ function settingsOf({ url }: Pick<StandIn, 'url'>): ServerSettings {
 }
 
 /** A client for what Varve does not do. Close it. */
-export const newClient = (server: Pick<StandIn, 'url'>): LogClient => new LogClient(settingsOf(server), undefined)
+export const newClient = (server: Pick<StandIn, 'url'>): LogClient => new LogClient(settingsOf(server))
 
 /** A log in a space of a server, and what it told its observer. */
 export async function openLog(server: Pick<StandIn, 'url'>, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {

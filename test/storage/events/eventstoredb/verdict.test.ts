@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { AccessDeniedError, DeadlineExceededError, StreamDeletedError, TimeoutError, UnavailableError, UnknownError, WrongExpectedVersionError } from '@eventstore/db-client'
-import { EndedError, NoAnswerError, StalledError, verdictOn } from '../../../../src/storage/events/eventstoredb/verdict.ts'
+import { EndedError, NoAnswerError, NoNodeError, StalledError, verdictOn } from '../../../../src/storage/events/eventstoredb/verdict.ts'
 import type { Reason } from '../../../../src/storage/events/eventstoredb/verdict.ts'
 
 /** An error of the client's own classes, with the text that a real server's had. */
@@ -19,7 +19,7 @@ describe('what an error of the client means', () => {
     [told(new UnknownError(), '13 INTERNAL: Received RST_STREAM with code 0 (Call ended without gRPC status)'), 'ended'],
     [told(new DeadlineExceededError(), '4 DEADLINE_EXCEEDED: Deadline exceeded after 3.001s'), 'no answer'],
     [told(new TimeoutError(), '10 ABORTED: Operation timed out: Request canceled by server'), 'ended'],
-    [new Error('Failed to discover after 2 attempts.'), 'no node'],
+    [new NoNodeError('no node knows who leads'), 'no node'],
     [new NoAnswerError('no answer in 3000 ms'), 'no answer'],
     [new StalledError('nothing'), 'stalled'],
     [new EndedError('ended'), 'ended'],
