@@ -39,7 +39,7 @@ describe(`a repository of ${TAGS} tags`, () => {
   beforeAll(async () => {
     database = await testDatabase()
     // One connection, so that what it has read can be asked for.
-    pool = createPool({ ...database.connection, max: 1 })
+    pool = createPool({ ...database.connection, max: 1, pipeline: true })
     await prepareRegister(pool)
     const version = await createVersion(pool)
     queries = catalogueQueries(pool, () => schemaName(version))

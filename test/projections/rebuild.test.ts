@@ -91,7 +91,7 @@ describe('the read models', () => {
   let pool: pg.Pool
   beforeAll(async () => {
     database = await testDatabase()
-    pool = new pg.Pool({ ...database.connection, max: 4 })
+    pool = new pg.Pool({ ...database.connection, max: 4, pipeline: true })
     await prepareRegister(pool)
   })
   afterAll(async () => {
@@ -145,7 +145,7 @@ describe('the read models', () => {
 
   it('are the same after a rebuild, whose comparison finds every row that was changed', async () => {
     const own = await testDatabase()
-    const ownPool = new pg.Pool({ ...own.connection, max: 4 })
+    const ownPool = new pg.Pool({ ...own.connection, max: 4, pipeline: true })
     try {
       await prepareRegister(ownPool)
       const written = await write(21, 2_500)

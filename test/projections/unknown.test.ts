@@ -17,7 +17,7 @@ it('stops at an event of a type that this release does not know, and keeps what 
   const database = await testDatabase()
   const newer = await openPostgresLog(database.connection, createCodec([...eventTypes, FromTheFuture]))
   const log = await openPostgresLog(database.connection, createCodec(eventTypes))
-  const pool = createPool(database.connection)
+  const pool = createPool({ ...database.connection, pipeline: true })
   await prepareRegister(pool)
   const reads = { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined) }
   const folder = await openFolder(pool, schemaName(await createVersion(pool)), catalogueGroup, reads)
