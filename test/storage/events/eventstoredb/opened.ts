@@ -6,7 +6,6 @@ import { LogClient } from '../../../../src/storage/events/eventstoredb/client.ts
 import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { EventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { Reason } from '../../../../src/storage/events/eventstoredb/verdict.ts'
-import type { StandIn } from '../../../support/eventstoredb.ts'
 
 export type OpenedLog = {
   readonly log: EventStoreLog
@@ -18,13 +17,19 @@ export type OpenedLog = {
 
 export const newSpace = (): string => `t${randomBytes(5).toString('hex')}`
 
-const settingsOf = ({ port }: Pick<StandIn, 'port'>) => ({ nodes: [{ address: '127.0.0.1', port }], discover: false, user: undefined, tls: undefined })
+/** A server, or the nodes of a cluster. */
+type Server = { readonly port: number } | { readonly nodes: readonly { readonly port: number }[] }
+
+const settingsOf = (server: Server) => {
+  const nodes = 'nodes' in server ? server.nodes : [server]
+  return { nodes: nodes.map(({ port }) => ({ address: '127.0.0.1', port })), discover: false, user: undefined, tls: undefined }
+}
 
 /** A client for what Varve does not do. Close it. */
-export const newClient = (server: Pick<StandIn, 'port'>): LogClient => new LogClient(settingsOf(server))
+export const newClient = (server: Server): LogClient => new LogClient(settingsOf(server))
 
 /** A log in a space of a server, and what it told its observer. */
-export async function openLog(server: Pick<StandIn, 'port'>, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {
+export async function openLog(server: Server, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {
   const retries: string[] = []
   const reasons = new Set<Reason>()
   const alarms: Alarm[] = []
