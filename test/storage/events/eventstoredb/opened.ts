@@ -9,7 +9,6 @@ import type { ServerSettings } from '../../../../src/storage/events/eventstoredb
 import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { EventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { Reason } from '../../../../src/storage/events/eventstoredb/verdict.ts'
-import type { StandIn } from '../../../support/eventstoredb.ts'
 
 export type OpenedLog = {
   readonly log: EventStoreLog
@@ -21,8 +20,12 @@ export type OpenedLog = {
 
 export const newSpace = (): string => `t${randomBytes(5).toString('hex')}`
 
+/** A server, or the nodes of a cluster. */
+type Server = { readonly url: string } | { readonly nodes: readonly { readonly port: number }[] }
+
 /** Where a server is, as the configuration of the registry says it. */
-function settingsOf({ url }: Pick<StandIn, 'url'>): ServerSettings {
+function settingsOf(server: Server): ServerSettings {
+  const url = 'nodes' in server ? `esdb://${server.nodes.map(({ port }) => `127.0.0.1:${port}`).join()}?tls=false` : server.url
   const { log } = loadConfig({ VARVE_LOG: url })
   if (log?.kind !== 'eventstoredb') throw new Error('the URL is no esdb:// URL')
   const { nodes, discover, user, tls } = log
@@ -30,10 +33,10 @@ function settingsOf({ url }: Pick<StandIn, 'url'>): ServerSettings {
 }
 
 /** A client for what Varve does not do. Close it. */
-export const newClient = (server: Pick<StandIn, 'url'>): LogClient => new LogClient(settingsOf(server))
+export const newClient = (server: Server): LogClient => new LogClient(settingsOf(server))
 
 /** A log in a space of a server, and what it told its observer. */
-export async function openLog(server: Pick<StandIn, 'url'>, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {
+export async function openLog(server: Server, space: string = newSpace(), now: () => number = Date.now): Promise<OpenedLog> {
   const retries: string[] = []
   const reasons = new Set<Reason>()
   const alarms: Alarm[] = []

@@ -3,31 +3,9 @@ import { expect, it } from '@jest/globals'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import type { StandIn } from '../../../support/eventstoredb.ts'
 import { until } from '../contract.ts'
-import { appended, follow, nameLog, newActivity, started } from './followed.ts'
+import { follow, nameLog } from './followed.ts'
 import { newSpace, openLog } from './opened.ts'
-
-const WRITERS = 16
-
-/** Writers that append one event after the other, each once it has the answer to the last; what they were answered. */
-function write(log: Parameters<typeof appended>[0]) {
-  const acknowledged: string[] = []
-  let stopped = false
-  const writers = Array.from({ length: WRITERS }, async () => {
-    const stream = newActivity()
-    for (let revision = -1; !stopped; revision += 1) {
-      const event = started()
-      await appended(log, stream, revision, [event])
-      acknowledged.push(event.id)
-    }
-  })
-  return {
-    acknowledged,
-    async stop(): Promise<void> {
-      stopped = true
-      await Promise.all(writers)
-    },
-  }
-}
+import { write } from './writers.ts'
 
 it.each<[string, (server: StandIn) => Promise<void>, readonly string[]]>([
   [
