@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +8,7 @@ import type { Fault } from '../eventstoredb/stand-in/faults.ts'
 import { storedEvents } from '../eventstoredb/stored-events.ts'
 import type { StoredEvent } from '../eventstoredb/stored-events.ts'
 import { afterAll } from './after-all.ts'
+import { endChild, isAlive, startChild } from './child.ts'
 import { freePort } from './server.ts'
 
 const PROGRAM = join(import.meta.dirname, '../eventstoredb/stand-in/main.ts')
@@ -125,30 +125,20 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
 
   async function start(more: readonly string[]): Promise<ChildProcess> {
     isEnding = false
-    const command = ['--disable-warning=ExperimentalWarning', PROGRAM, '--port', String(port), '--data', folder, ...more]
-    const started = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
-    const from = output.length
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        started.kill('SIGKILL')
-        reject(new Error(`the stand-in did not start in ${START_MS} ms:\n${output.slice(from)}`))
-      }, START_MS)
-      const take = (chunk: Buffer): void => {
-        output += chunk.toString()
-        const listens = /^listening on .*:(\d+)$/m.exec(output.slice(from))?.[1]
-        if (listens === undefined) return
+    const started = await startChild({
+      name: 'the stand-in',
+      command: [process.execPath, '--disable-warning=ExperimentalWarning', PROGRAM, '--port', String(port), '--data', folder, ...more],
+      withinMs: START_MS,
+      isReady(text) {
+        const listens = /^listening on .*:(\d+)$/m.exec(text)?.[1]
+        if (listens === undefined) return false
         port = Number(listens)
         // With a time in which it is not ready, the test wants just that time.
-        if (!more.includes('--ready-after') && !/^ready$/m.test(output.slice(from))) return
-        clearTimeout(timer)
-        resolve()
-      }
-      started.stdout.on('data', take)
-      started.stderr.on('data', take)
-      started.once('exit', (code) => {
-        clearTimeout(timer)
-        reject(new Error(`the stand-in ended with ${String(code)}:\n${output.slice(from)}`))
-      })
+        return more.includes('--ready-after') || /^ready$/m.test(text)
+      },
+      onOutput: (text) => {
+        output += text
+      },
     })
     started.once('exit', (code) => {
       if (isSupervised && code === 0 && !isEnding) void start(more).then((again) => (child = again))
@@ -156,17 +146,9 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
     return started
   }
 
-  const alive = (): boolean => child.exitCode === null && child.signalCode === null
-
   async function kill(name: NodeJS.Signals): Promise<void> {
     isEnding = true
-    if (!alive()) return
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    child.kill(name)
-    // One that does not end would keep the tests from ending.
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
-    await ended
-    clearTimeout(timer)
+    await endChild(child, name, STOP_MS)
   }
 
   async function ask(method: string, path: string, body?: unknown): Promise<Response> {
@@ -187,7 +169,7 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
     get pid() {
       return child.pid ?? 0
     },
-    alive,
+    alive: () => isAlive(child),
     output: () => output,
     signal(name) {
       child.kill(name)

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from './after-all.ts'
+import { endChild, isAlive, startChild } from './child.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** The Node that runs the tests is the one that `npm start` would take. */
@@ -70,45 +72,19 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
   }
   const command = [node, '--disable-warning=ExperimentalWarning', join(root, 'src/main.ts')]
   let output = ''
-  let child = await start()
-
-  async function start() {
-    const [program, ...args] = [...(options.wrapper ?? []), ...command, 'serve']
-    const started = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    const from = output.length
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        started.kill('SIGKILL')
-        reject(new Error(`Varve did not start in ${START_MS} ms:\n${output.slice(from)}`))
-      }, START_MS)
-      const take = (chunk: Buffer): void => {
-        output += chunk.toString()
-        if (/^Varve .* serves /m.test(output.slice(from))) {
-          clearTimeout(timer)
-          resolve()
-        }
-      }
-      started.stdout.on('data', take)
-      started.stderr.on('data', take)
-      started.once('exit', (code) => {
-        clearTimeout(timer)
-        reject(new Error(`Varve ended with ${String(code)}:\n${output.slice(from)}`))
-      })
+  const start = (): Promise<ChildProcess> =>
+    startChild({
+      name: 'Varve',
+      command: [...(options.wrapper ?? []), ...command, 'serve'],
+      env,
+      withinMs: START_MS,
+      isReady: (text) => /^Varve .* serves /m.test(text),
+      onOutput: (text) => {
+        output += text
+      },
     })
-    return started
-  }
-
-  const alive = () => child.exitCode === null && child.signalCode === null
-
-  async function end(signal: NodeJS.Signals): Promise<void> {
-    if (!alive()) return
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    child.kill(signal)
-    // One that does not end would keep the tests from ending.
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
-    await ended
-    clearTimeout(timer)
-  }
+  let child = await start()
+  const end = (signal: NodeJS.Signals): Promise<void> => endChild(child, signal, STOP_MS)
 
   const server: VarveServer = {
     url: `${options.tls === undefined ? 'http' : 'https'}://${host}`,
@@ -120,7 +96,7 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
     get pid() {
       return child.pid ?? 0
     },
-    alive,
+    alive: () => isAlive(child),
     output: () => output,
     varve: (...args) => finish(command, args, env),
     kill: end,
