@@ -1,13 +1,10 @@
 import { expect, it } from '@jest/globals'
-import { startStandIn } from '../support/eventstoredb.ts'
+import { reachEventStore, startStandIn } from '../support/eventstoredb.ts'
 import { compareAnswers } from './comparison.ts'
 
-/** A server of the user's own (`npm run test:eventstoredb`). */
-const live = process.env['VARVE_TEST_EVENTSTORE_URL']
-
 it('answers as the real server did, 163 times', async () => {
-  const standIn = live === undefined ? await startStandIn() : undefined
-  const { output, code } = await compareAnswers(live ?? standIn?.url ?? '')
+  const { url, standIn } = await reachEventStore()
+  const { output, code } = await compareAnswers(url)
   expect(output).toMatch(/163 answers compared, 0 differ\n$/)
   expect(code).toBe(0)
   if (standIn === undefined) return

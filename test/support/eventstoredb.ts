@@ -10,6 +10,7 @@ import type { StoredEvent } from '../eventstoredb/stored-events.ts'
 import { afterAll } from './after-all.ts'
 import { endChild, isAlive, startChild } from './child.ts'
 import { freePort } from './server.ts'
+import { LIVE_URL } from './spaces.ts'
 
 const PROGRAM = join(import.meta.dirname, '../eventstoredb/stand-in/main.ts')
 const START_MS = 60_000
@@ -72,6 +73,12 @@ export async function startStandIn(args: readonly string[] = []): Promise<StandI
   })
   running.add(standIn)
   return standIn
+}
+
+/** The server of the user's own, where one is given, or a stand-in. */
+export async function reachEventStore(): Promise<{ readonly url: string; readonly standIn: StandIn | undefined }> {
+  const standIn = LIVE_URL === undefined ? await startStandIn() : undefined
+  return { url: LIVE_URL ?? standIn?.url ?? '', standIn }
 }
 
 /** Starts a cluster of three; a node that ends by itself is started again. Ended after the test file at the latest. */

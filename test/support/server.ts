@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from './after-all.ts'
 import { endChild, isAlive, startChild } from './child.ts'
+import { LIVE_URL, inSpace, newSpace } from './spaces.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** The Node that runs the tests is the one that `npm start` would take. */
@@ -14,8 +14,6 @@ const node = process.execPath
 const START_MS = 120_000
 const STOP_MS = 60_000
 const PASSWORD = 'an-admin-for-tests'
-/** With it, every server that names no Postgres keeps its log there, in a space of its own (`npm run test:eventstoredb`). */
-const EVENT_STORE_URL = process.env['VARVE_TEST_EVENTSTORE_URL']
 
 export type Finished = { readonly stdout: string; readonly stderr: string; readonly code: number | null }
 
@@ -66,7 +64,7 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
     VARVE_DATA: dataFolder,
     VARVE_LISTEN: host,
     VARVE_ADMIN_PASSWORD: PASSWORD,
-    ...(EVENT_STORE_URL === undefined || options.env?.['VARVE_POSTGRES_URL'] !== undefined ? {} : { VARVE_LOG: inNewSpace(EVENT_STORE_URL) }),
+    ...(LIVE_URL === undefined || options.env?.['VARVE_POSTGRES_URL'] !== undefined ? {} : { VARVE_LOG: inSpace(LIVE_URL, newSpace()) }),
     ...(options.tls === undefined ? {} : { VARVE_TLS_CERT: options.tls.certFile, VARVE_TLS_KEY: options.tls.keyFile }),
     ...options.env,
   }
@@ -114,13 +112,6 @@ export async function startVarve(options: ServerOptions = {}): Promise<VarveServ
   }
   running.add(server)
   return server
-}
-
-/** The URL of an EventStoreDB with a space that nobody has used. It is told, since what is written there stays. */
-export function inNewSpace(url: string): string {
-  const space = `t${randomBytes(5).toString('hex')}`
-  process.stderr.write(`space ${space}\n`)
-  return `${url}${url.includes('?') ? '&' : '?'}space=${space}`
 }
 
 /** A server that was killed leaves its Postgres behind for the next start to adopt; after the last one nobody would. */

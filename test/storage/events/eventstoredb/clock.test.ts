@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from '@jest/globals'
 import { createClock } from '../../../../src/storage/events/eventstoredb/clock.ts'
 import { startStandIn } from '../../../support/eventstoredb.ts'
+import { newSpace } from '../../../support/spaces.ts'
 import { appended, nameLog, newActivity, started } from './followed.ts'
-import { newSpace, openLog } from './opened.ts'
+import { openLog } from './opened.ts'
 
 const noProbe = () => Promise.reject(new Error('not asked'))
 

@@ -9,8 +9,8 @@ import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/l
 import { own } from '../../../eventstoredb/certificates.ts'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import { freePort } from '../../../support/server.ts'
+import { newSpace } from '../../../support/spaces.ts'
 import { appended, nameLog, newActivity, started } from './followed.ts'
-import { newSpace } from './opened.ts'
 
 const unhandled: unknown[] = []
 const note = (error: unknown): void => {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createCodec } from '../../../../src/commands/codec.ts'
 import { eventTypes } from '../../../../src/commands/event-types.ts'
@@ -9,6 +8,7 @@ import type { ServerSettings } from '../../../../src/storage/events/eventstoredb
 import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { EventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
 import type { Reason } from '../../../../src/storage/events/eventstoredb/verdict.ts'
+import { newSpace } from '../../../support/spaces.ts'
 
 export type OpenedLog = {
   readonly log: EventStoreLog
@@ -17,8 +17,6 @@ export type OpenedLog = {
   readonly reasons: Set<Reason>
   readonly alarms: Alarm[]
 }
-
-export const newSpace = (): string => `t${randomBytes(5).toString('hex')}`
 
 /** A server, or the nodes of a cluster. */
 type Server = { readonly url: string } | { readonly nodes: readonly { readonly port: number }[] }

@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from '@jest/globals'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import type { StandIn } from '../../../support/eventstoredb.ts'
+import { newSpace } from '../../../support/spaces.ts'
 import { until } from '../contract.ts'
 import { follow, nameLog } from './followed.ts'
-import { newSpace, openLog } from './opened.ts'
+import { openLog } from './opened.ts'
 import { write } from './writers.ts'
 
 it.each<[string, (server: StandIn) => Promise<void>, readonly string[]]>([

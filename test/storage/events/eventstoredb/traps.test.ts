@@ -11,9 +11,10 @@ import { position } from '../../../../src/ports/position.ts'
 import { repositoryKey } from '../../../../src/ports/streams.ts'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import type { StandIn } from '../../../support/eventstoredb.ts'
+import { newSpace } from '../../../support/spaces.ts'
 import { until } from '../contract.ts'
 import { appended, follow, nameLog, newActivity, started } from './followed.ts'
-import { newClient, newSpace, openLog } from './opened.ts'
+import { newClient, openLog } from './opened.ts'
 import type { OpenedLog } from './opened.ts'
 
 let server: StandIn
