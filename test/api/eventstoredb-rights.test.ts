@@ -1,27 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, expect, it } from '@jest/globals'
+import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { expect, it } from '@jest/globals'
 import { LogClient } from '../../src/storage/events/eventstoredb/client.ts'
-import { own } from '../eventstoredb/certificates.ts'
+import { one } from '../support/certificates.ts'
 import { startStandIn } from '../support/eventstoredb.ts'
+import { temporaryFiles } from '../support/files.ts'
 import { registryClient } from '../support/registry.ts'
 import { runVarve, startVarve } from '../support/server.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'varve-rights-'))
-afterAll(() => {
-  rmSync(folder, { recursive: true })
-})
-const file = (name: string, content: string): string => {
-  writeFileSync(join(folder, name), content)
-  return join(folder, name)
-}
-const caFile = file('ca.pem', own.cert)
-const tls = ['--tls-cert', caFile, '--tls-key', file('key.pem', own.key)]
+const file = temporaryFiles()
+const caFile = file('ca.pem', one.cert)
+const tls = ['--tls-cert', caFile, '--tls-key', file('key.pem', one.key)]
 const passwordFile = file('password', 'changeit\n')
 const PASSWORD = 'p@ss:wörd'
 
-const prepare = (log: string, ...args: string[]) => runVarve({ VARVE_DATA: folder, VARVE_LOG: log }, 'eventstoredb', 'prepare', ...args)
+const prepare = (log: string, ...args: string[]) => runVarve({ VARVE_DATA: dirname(caFile), VARVE_LOG: log }, 'eventstoredb', 'prepare', ...args)
 
 it('makes a user that may append and read, and not thin the log; the registry runs as this user, over TLS', async () => {
   const events = await startStandIn(tls)

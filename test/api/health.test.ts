@@ -10,7 +10,7 @@ import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
 import { wireClient } from '../support/wire.ts'
-import { one, two } from './certificates.ts'
+import { one, two } from '../support/certificates.ts'
 
 describe('without a metrics token', () => {
   let server: VarveServer

@@ -13,7 +13,7 @@ import { connect as connectSecurely } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Handler, HttpServer, HttpServerOptions } from '../../src/api/server.ts'
 import { startHttpServer } from '../../src/api/server.ts'
-import { one, two } from './certificates.ts'
+import { one, two } from '../support/certificates.ts'
 
 type Line = { readonly level: string; readonly message: string }
 

@@ -1,6 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import eventstore from '@eventstore/db-client'
 import type { EventStoreDBClient } from '@eventstore/db-client'
 import usersServices from '@eventstore/db-client/generated/users_grpc_pb.js'
@@ -8,10 +6,11 @@ import type { UsersClient as Users } from '@eventstore/db-client/generated/users
 import type { DetailsResp } from '@eventstore/db-client/generated/users_pb.js'
 import users from '@eventstore/db-client/generated/users_pb.js'
 import grpc from '@grpc/grpc-js'
-import { afterAll, expect, it } from '@jest/globals'
+import { expect, it } from '@jest/globals'
+import { one, two } from '../support/certificates.ts'
 import { startStandIn, startStandInCluster } from '../support/eventstoredb.ts'
 import type { StandIn } from '../support/eventstoredb.ts'
-import { own, stranger } from './certificates.ts'
+import { temporaryFiles } from '../support/files.ts'
 import { APPEND_CALLS, appendBy, connect, idsOf, insist, newEvent, outcomeOf, watch } from './client.ts'
 
 const { BACKWARDS, END } = eventstore
@@ -22,18 +21,10 @@ const DENIED = 'AccessDeniedError | access-denied | 7 PERMISSION_DENIED: Access 
 const DENIED_IN_BATCH = 'AccessDeniedError | access-denied | '
 const UNAUTHENTICATED = 'AccessDeniedError | access-denied | 16 UNAUTHENTICATED: Received HTTP status code 401'
 
-const folder = mkdtempSync(join(tmpdir(), 'varve-eventstoredb-tls-'))
-afterAll(() => {
-  rmSync(folder, { recursive: true })
-})
-
-const file = (name: string, content: string): string => {
-  writeFileSync(join(folder, name), content)
-  return join(folder, name)
-}
-const caFile = file('ca.pem', own.cert)
-const otherCaFile = file('other.pem', stranger.cert)
-const tls = ['--tls-cert', caFile, '--tls-key', file('key.pem', own.key)]
+const file = temporaryFiles()
+const caFile = file('ca.pem', one.cert)
+const otherCaFile = file('other.pem', two.cert)
+const tls = ['--tls-cert', caFile, '--tls-key', file('key.pem', one.key)]
 
 type Account = { readonly username: string; readonly password: string }
 const admin: Account = { username: 'admin', password: 'changeit' }

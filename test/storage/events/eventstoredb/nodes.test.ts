@@ -1,17 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { createCodec } from '../../../../src/commands/codec.ts'
 import { eventTypes } from '../../../../src/commands/event-types.ts'
 import { LogAwayError } from '../../../../src/ports/event-log.ts'
 import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
-import { own } from '../../../eventstoredb/certificates.ts'
+import { one } from '../../../support/certificates.ts'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import { freePort } from '../../../support/server.ts'
+import { temporaryFiles } from '../../../support/files.ts'
 import { newSpace } from '../../../support/spaces.ts'
 import { appended, nameLog, newActivity, started } from './followed.ts'
 
+const file = temporaryFiles()
 const unhandled: unknown[] = []
 const note = (error: unknown): void => {
   unhandled.push(error)
@@ -57,12 +56,9 @@ it.each([false, true])('asks the nodes that there are who leads (one name for al
 })
 
 it.each(['localhost', '127.0.0.1'])('reaches nodes over TLS, and those that a node names by address, where they are called %s', async (address) => {
-  const folder = mkdtempSync(join(tmpdir(), 'varve-nodes-'))
-  const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  writeFileSync(certificate, own.cert)
-  writeFileSync(key, own.key)
+  const [certificate, key] = [file('cert.pem', one.cert), file('key.pem', one.key)]
   const server = await startStandIn(['--tls-cert', certificate, '--tls-key', key])
-  const tls = { ca: Buffer.from(own.cert) }
+  const tls = { ca: Buffer.from(one.cert) }
   for (const ports of [[server.port], [await freePort(), server.port]]) {
     const log = await open(ports, { address, tls }).opening
     await nameLog(log)
@@ -75,5 +71,4 @@ it.each(['localhost', '127.0.0.1'])('reaches nodes over TLS, and those that a no
   const { opening } = open([everywhere.port], { address: '127.0.0.2', tls })
   await expect(opening).rejects.toMatchObject({ cause: { message: expect.stringContaining('127.0.0.2 is not in the cert') } })
   await everywhere.stop()
-  rmSync(folder, { recursive: true })
 }, 60_000)
