@@ -22,7 +22,7 @@ describe('a batch', () => {
   let client: pg.Client
   beforeAll(async () => {
     database = await testDatabase()
-    client = new pg.Client(database.connection)
+    client = new pg.Client({ ...database.connection, pipeline: true })
     await client.connect()
   })
   afterAll(async () => {

@@ -214,9 +214,9 @@ export function describeEventLog(name: string, open: () => Promise<{ log: EventL
   })
 }
 
-export async function until(done: () => boolean, timeoutMs = 20_000): Promise<void> {
+export async function until(done: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   const deadline = performance.now() + timeoutMs
-  while (!done()) {
+  while (!(await done())) {
     if (performance.now() > deadline) throw new Error('waited too long')
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
