@@ -10,22 +10,8 @@ import { startVarve } from '../support/server.ts'
 const PATIENCE_MS = 10_000
 
 it.each<[string, (leader: StandIn) => Promise<void>]>([
-  [
-    'is killed',
-    async (leader) => {
-      await leader.kill('SIGKILL')
-      await sleep(8_000)
-      await leader.restart()
-    },
-  ],
-  [
-    'freezes for 20 s',
-    async (leader) => {
-      leader.signal('SIGSTOP')
-      await sleep(20_000)
-      leader.signal('SIGCONT')
-    },
-  ],
+  ['is killed', (leader) => leader.endFor('SIGKILL', 8_000)],
+  ['freezes for 20 s', (leader) => leader.freezeFor(20_000)],
 ])('pushes and pulls wait, and none fails, while the leader %s', async (_, fault) => {
   const cluster = await startStandInCluster()
   const server = await startVarve({ env: { VARVE_LOG: cluster.url } })

@@ -69,10 +69,7 @@ function logOf({ log }: Site): StandIn {
 
 function endLog(signal: 'SIGKILL' | 'SIGTERM'): Fault {
   return async (site) => {
-    const log = logOf(site)
-    await log.kill(signal)
-    await sleep(GOES_ON_MS)
-    await log.restart()
+    await logOf(site).endFor(signal, GOES_ON_MS)
     await sleep(ANSWERS_MS)
     return { did: 'ended and started again' }
   }
@@ -80,10 +77,7 @@ function endLog(signal: 'SIGKILL' | 'SIGTERM'): Fault {
 
 function stopLog(ms: number): Fault {
   return async (site) => {
-    const log = logOf(site)
-    log.signal('SIGSTOP')
-    await sleep(ms)
-    log.signal('SIGCONT')
+    await logOf(site).freezeFor(ms)
     await sleep(ANSWERS_MS)
     return { did: 'stopped' }
   }

@@ -33,6 +33,10 @@ export type StandIn = {
   kill(name: NodeJS.Signals): Promise<void>
   /** Starts it again, on the same port and folder. */
   restart(args?: readonly string[]): Promise<void>
+  /** Sends a signal, waits for the end, and starts it again after so long. */
+  endFor(name: NodeJS.Signals, ms: number): Promise<void>
+  /** Freezes it for so long. */
+  freezeFor(ms: number): Promise<void>
   /** What a test orders and asks at the door beside that for clients. */
   fault(fault: Fault): Promise<void>
   clearFaults(): Promise<void>
@@ -165,6 +169,14 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
     return response
   }
 
+  const signal = (name: NodeJS.Signals): void => {
+    child.kill(name)
+  }
+  async function restart(more: readonly string[] = args): Promise<void> {
+    await kill('SIGTERM')
+    child = await start(more)
+  }
+
   return {
     get url() {
       return args.includes('--tls-cert') ? `esdb://localhost:${port}?tls=true` : `esdb://127.0.0.1:${port}?tls=false`
@@ -178,13 +190,18 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
     },
     alive: () => isAlive(child),
     output: () => output,
-    signal(name) {
-      child.kill(name)
-    },
+    signal,
     kill,
-    async restart(more = args) {
-      await kill('SIGTERM')
-      child = await start(more)
+    restart,
+    async endFor(name, ms) {
+      await kill(name)
+      await sleep(ms)
+      await restart()
+    },
+    async freezeFor(ms) {
+      signal('SIGSTOP')
+      await sleep(ms)
+      signal('SIGCONT')
     },
     async fault(fault) {
       await ask('POST', '/stand-in/faults', fault)

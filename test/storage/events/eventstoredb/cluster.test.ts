@@ -1,12 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from '@jest/globals'
 import { startStandInCluster } from '../../../support/eventstoredb.ts'
 import type { StandIn, StandInCluster } from '../../../support/eventstoredb.ts'
+import { refuseUnhandled } from '../../../support/rejections.ts'
 import { newSpace } from '../../../support/spaces.ts'
 import { describeEventLog, until } from '../contract.ts'
 import { follow, nameLog } from './followed.ts'
 import { openLog } from './opened.ts'
 import { write } from './writers.ts'
+
+refuseUnhandled()
 
 describeEventLog('a cluster of EventStoreDB', async () => {
   const cluster = await startStandInCluster()
@@ -31,37 +33,11 @@ async function followerOf(cluster: StandInCluster): Promise<StandIn> {
 }
 
 it.each<[string, (leader: StandIn) => Promise<void>]>([
-  [
-    'killed',
-    async (leader) => {
-      await leader.kill('SIGKILL')
-      await sleep(5_000)
-      await leader.restart()
-    },
-  ],
-  [
-    'ended in order',
-    async (leader) => {
-      await leader.kill('SIGTERM')
-      await sleep(5_000)
-      await leader.restart()
-    },
-  ],
-  [
-    'frozen for 20 s',
-    async (leader) => {
-      leader.signal('SIGSTOP')
-      await sleep(20_000)
-      leader.signal('SIGCONT')
-    },
-  ],
+  ['killed', (leader) => leader.endFor('SIGKILL', 5_000)],
+  ['ended in order', (leader) => leader.endFor('SIGTERM', 5_000)],
+  ['frozen for 20 s', (leader) => leader.freezeFor(20_000)],
   ['made to resign', (leader) => leader.act({ kind: 'resign' })],
 ])('goes on with another node within 10 s when the leader is %s, loses nothing and gives each event once', async (_, fault) => {
-  const unhandled: unknown[] = []
-  const note = (error: unknown): void => {
-    unhandled.push(error)
-  }
-  process.on('unhandledRejection', note)
   const cluster = await startStandInCluster()
   const space = newSpace()
   const opened = await openLog(cluster, space)
@@ -90,6 +66,4 @@ it.each<[string, (leader: StandIn) => Promise<void>]>([
   expect(opened.alarms).toEqual([])
   await log.close()
   await cluster.stop()
-  process.off('unhandledRejection', note)
-  expect(unhandled).toEqual([])
 }, 120_000)

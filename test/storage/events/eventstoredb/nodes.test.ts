@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { expect, it } from '@jest/globals'
 import { createCodec } from '../../../../src/commands/codec.ts'
 import { eventTypes } from '../../../../src/commands/event-types.ts'
 import { LogAwayError } from '../../../../src/ports/event-log.ts'
@@ -7,21 +7,12 @@ import { one } from '../../../support/certificates.ts'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import { freePort } from '../../../support/server.ts'
 import { temporaryFiles } from '../../../support/files.ts'
+import { refuseUnhandled } from '../../../support/rejections.ts'
 import { newSpace } from '../../../support/spaces.ts'
 import { appended, nameLog, newActivity, started } from './followed.ts'
 
 const file = temporaryFiles()
-const unhandled: unknown[] = []
-const note = (error: unknown): void => {
-  unhandled.push(error)
-}
-beforeAll(() => {
-  process.on('unhandledRejection', note)
-})
-afterAll(() => {
-  process.off('unhandledRejection', note)
-  expect(unhandled).toEqual([])
-})
+refuseUnhandled()
 
 function open(ports: readonly number[], { discover = false, address = '127.0.0.1', tls }: { discover?: boolean; address?: string; tls?: { ca: Buffer } } = {}) {
   const retries: string[] = []

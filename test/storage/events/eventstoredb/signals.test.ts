@@ -1,47 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from '@jest/globals'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import type { StandIn } from '../../../support/eventstoredb.ts'
+import { refuseUnhandled } from '../../../support/rejections.ts'
 import { newSpace } from '../../../support/spaces.ts'
 import { until } from '../contract.ts'
 import { follow, nameLog } from './followed.ts'
 import { openLog } from './opened.ts'
 import { write } from './writers.ts'
 
+refuseUnhandled()
+
 it.each<[string, (server: StandIn) => Promise<void>, readonly string[]]>([
-  [
-    'killed and started again',
-    async (server) => {
-      await server.kill('SIGKILL')
-      await sleep(500)
-      await server.restart()
-    },
-    ['unavailable'],
-  ],
-  [
-    'ended in order and started again',
-    async (server) => {
-      await server.kill('SIGTERM')
-      await sleep(500)
-      await server.restart()
-    },
-    ['unavailable', 'ended'],
-  ],
-  [
-    'frozen for 5 s',
-    async (server) => {
-      server.signal('SIGSTOP')
-      await sleep(5_000)
-      server.signal('SIGCONT')
-    },
-    ['no answer'],
-  ],
+  ['killed and started again', (server) => server.endFor('SIGKILL', 500), ['unavailable']],
+  ['ended in order and started again', (server) => server.endFor('SIGTERM', 500), ['unavailable', 'ended']],
+  ['frozen for 5 s', (server) => server.freezeFor(5_000), ['no answer']],
 ])('a server that is %s under 16 writers loses nothing that was acknowledged, and gives each event once', async (_, fault, reasons) => {
-  const unhandled: unknown[] = []
-  const note = (error: unknown): void => {
-    unhandled.push(error)
-  }
-  process.on('unhandledRejection', note)
   const server = await startStandIn()
   const space = newSpace()
   const opened = await openLog(server, space)
@@ -66,6 +39,4 @@ it.each<[string, (server: StandIn) => Promise<void>, readonly string[]]>([
   expect(opened.alarms).toEqual([])
   await log.close()
   await server.stop()
-  process.off('unhandledRejection', note)
-  expect(unhandled).toEqual([])
 }, 60_000)

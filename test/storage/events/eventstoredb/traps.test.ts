@@ -11,6 +11,7 @@ import { position } from '../../../../src/ports/position.ts'
 import { repositoryKey } from '../../../../src/ports/streams.ts'
 import { startStandIn } from '../../../support/eventstoredb.ts'
 import type { StandIn } from '../../../support/eventstoredb.ts'
+import { refuseUnhandled } from '../../../support/rejections.ts'
 import { newSpace } from '../../../support/spaces.ts'
 import { until } from '../contract.ts'
 import { appended, follow, nameLog, newActivity, started } from './followed.ts'
@@ -20,14 +21,8 @@ import type { OpenedLog } from './opened.ts'
 let server: StandIn
 let space: string
 let opened: OpenedLog
-const unhandled: unknown[] = []
-const note = (error: unknown): void => {
-  unhandled.push(error)
-}
-
+refuseUnhandled()
 beforeAll(async () => {
-  process.on('unhandledRejection', note)
-  process.on('uncaughtExceptionMonitor', note)
   server = await startStandIn()
 })
 beforeEach(async () => {
@@ -38,9 +33,6 @@ beforeEach(async () => {
 })
 afterAll(async () => {
   await server.stop()
-  process.off('unhandledRejection', note)
-  process.off('uncaughtExceptionMonitor', note)
-  expect(unhandled).toEqual([])
 })
 
 async function all(events: AsyncIterable<Recorded>): Promise<string[]> {
