@@ -1,5 +1,4 @@
 import type { sendUnaryData, ServerReadableStream } from '@grpc/grpc-js'
-import type { WriteResult } from '../calls.ts'
 import type { Served } from '../served.ts'
 import { NO_STREAM } from '../store/expected.ts'
 import type { Expected } from '../store/expected.ts'
@@ -9,8 +8,8 @@ import { callerOf } from './caller.ts'
 import { AppendResp, Empty } from './generated.ts'
 import type { Streams } from './generated.ts'
 import { MAX_APPEND_BYTES } from './limits.ts'
-import { notWritten } from './not-written.ts'
-import { appendTooLarge, asStatus, invalidArgument, streamDeleted } from './refusals.ts'
+import { decided } from './not-written.ts'
+import { appendTooLarge, asStatus, invalidArgument } from './refusals.ts'
 import { appendedStream, expectedOf, proposedOf } from './requests.ts'
 
 /**
@@ -37,7 +36,9 @@ export function append(server: Served, call: Call, answer: sendUnaryData<Streams
 async function handle(server: Served, call: Call): Promise<Streams.AppendResp | undefined> {
   const { stream, expected, events } = await readRequest(server, call)
   const result = await server.calls.write('append', { kind: 'append', stream, expected, events }, callerOf(call))
-  return responseTo(result, stream, expected)
+  const outcome = decided(result, stream)
+  if (outcome === undefined) return undefined
+  return outcome.kind === 'done' ? success(outcome) : wrongRevision(expected, outcome.current)
 }
 
 type Request = { readonly stream: string; readonly expected: Expected; readonly events: readonly ProposedEvent[] }
@@ -62,26 +63,6 @@ async function readRequest(server: Served, call: Call): Promise<Request> {
   }
   if (options === undefined) throw invalidArgument('an append without a message')
   return { stream: appendedStream(options.getStreamIdentifier()), expected: expectedOf(options), events }
-}
-
-/** Undefined: no answer. */
-function responseTo(result: WriteResult, stream: string, expected: Expected): Streams.AppendResp | undefined {
-  switch (result.kind) {
-    case 'done':
-      return success(result)
-    case 'wrong-revision':
-      return wrongRevision(expected, result.current)
-    case 'deleted':
-      throw streamDeleted(stream)
-    case 'lost':
-      return undefined
-    case 'not-ready':
-    case 'ending':
-    case 'not-leader':
-    case 'interrupted':
-    case 'abandoned':
-      throw notWritten(result)
-  }
 }
 
 function success({ revision, position }: { readonly revision: bigint; readonly position: bigint }): Streams.AppendResp {

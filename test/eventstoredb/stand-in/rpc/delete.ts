@@ -4,8 +4,8 @@ import { expectedNumber } from '../store/expected.ts'
 import { callerOf } from './caller.ts'
 import { DeleteResp, TombstoneResp } from './generated.ts'
 import type { Streams } from './generated.ts'
-import { notWritten } from './not-written.ts'
-import { asStatus, invalidArgument, streamDeleted, wrongRevisionOfDelete } from './refusals.ts'
+import { decided } from './not-written.ts'
+import { asStatus, invalidArgument, wrongRevisionOfDelete } from './refusals.ts'
 import { expectedOf, streamNameOf } from './requests.ts'
 
 type DeleteCall = ServerUnaryCall<Streams.DeleteReq, Streams.DeleteResp>
@@ -14,34 +14,33 @@ type TombstoneCall = ServerUnaryCall<Streams.TombstoneReq, Streams.TombstoneResp
 /** A deletion that the stream may come back from. */
 export function deleteStream(server: Served, call: DeleteCall, answer: sendUnaryData<Streams.DeleteResp>): void {
   server.calls.count('delete')
-  remove(server, call, false).then(
-    (position) => {
-      if (position === undefined) return
-      const place = new DeleteResp.Position()
-      place.setCommitPosition(String(position))
-      place.setPreparePosition(String(position))
-      const response = new DeleteResp()
-      response.setPosition(place)
-      answer(null, response)
-    },
-    (error: unknown) => {
-      answer(asStatus(error))
-    },
-  )
+  answerWith(answer, remove(server, call, false), (position) => {
+    const place = new DeleteResp.Position()
+    place.setCommitPosition(position)
+    place.setPreparePosition(position)
+    const response = new DeleteResp()
+    response.setPosition(place)
+    return response
+  })
 }
 
 /** A deletion for good. */
 export function tombstone(server: Served, call: TombstoneCall, answer: sendUnaryData<Streams.TombstoneResp>): void {
   server.calls.count('tombstone')
-  remove(server, call, true).then(
+  answerWith(answer, remove(server, call, true), (position) => {
+    const place = new TombstoneResp.Position()
+    place.setCommitPosition(position)
+    place.setPreparePosition(position)
+    const response = new TombstoneResp()
+    response.setPosition(place)
+    return response
+  })
+}
+
+function answerWith<R>(answer: sendUnaryData<R>, removed: Promise<bigint | undefined>, responseAt: (position: string) => R): void {
+  removed.then(
     (position) => {
-      if (position === undefined) return
-      const place = new TombstoneResp.Position()
-      place.setCommitPosition(String(position))
-      place.setPreparePosition(String(position))
-      const response = new TombstoneResp()
-      response.setPosition(place)
-      answer(null, response)
+      if (position !== undefined) answer(null, responseAt(String(position)))
     },
     (error: unknown) => {
       answer(asStatus(error))
@@ -57,21 +56,7 @@ async function remove(server: Served, call: DeleteCall | TombstoneCall, forGood:
   server.access.demand(call.metadata, 'delete', stream)
   const expected = expectedOf(options)
   const write = { kind: 'delete', stream, expected, forGood } as const
-  const result = await server.calls.write(forGood ? 'tombstone' : 'delete', write, callerOf(call))
-  switch (result.kind) {
-    case 'done':
-      return result.position
-    case 'wrong-revision':
-      throw wrongRevisionOfDelete(stream, expectedNumber(expected), result.current)
-    case 'deleted':
-      throw streamDeleted(stream)
-    case 'lost':
-      return undefined
-    case 'not-ready':
-    case 'ending':
-    case 'not-leader':
-    case 'interrupted':
-    case 'abandoned':
-      throw notWritten(result)
-  }
+  const outcome = decided(await server.calls.write(forGood ? 'tombstone' : 'delete', write, callerOf(call)), stream)
+  if (outcome?.kind === 'wrong-revision') throw wrongRevisionOfDelete(stream, expectedNumber(expected), outcome.current)
+  return outcome?.position
 }

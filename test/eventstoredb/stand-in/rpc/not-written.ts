@@ -1,5 +1,5 @@
 import type { WriteResult } from '../calls.ts'
-import { noLeader, notLeader, notReady, timedOut } from './refusals.ts'
+import { noLeader, notLeader, notReady, streamDeleted, timedOut } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
 
 export type NotWritten = Extract<WriteResult, { kind: 'not-ready' | 'ending' | 'not-leader' | 'interrupted' | 'abandoned' }>
@@ -16,5 +16,24 @@ export function notWritten(result: NotWritten): Refusal {
       return timedOut('Request canceled by server')
     case 'abandoned':
       return timedOut('Request canceled by client')
+  }
+}
+
+/** The outcome of a write that a call answers; undefined: no answer. All others are what it is refused with. */
+export function decided(result: WriteResult, stream: string): Extract<WriteResult, { kind: 'done' | 'wrong-revision' }> | undefined {
+  switch (result.kind) {
+    case 'done':
+    case 'wrong-revision':
+      return result
+    case 'deleted':
+      throw streamDeleted(stream)
+    case 'lost':
+      return undefined
+    case 'not-ready':
+    case 'ending':
+    case 'not-leader':
+    case 'interrupted':
+    case 'abandoned':
+      throw notWritten(result)
   }
 }
