@@ -28,7 +28,7 @@ import { parseManifest } from './oci/manifest.ts'
 import { isRefusal } from './oci/errors.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import type { Sealer } from './ports/key-store.ts'
-import { comparePositions } from './ports/position.ts'
+import { comparePositions, positionNumber } from './ports/position.ts'
 import { startReadModels } from './projections/follower.ts'
 import type { PrivatePart } from './projections/projection.ts'
 import { prepareRegister } from './projections/read-models.ts'
@@ -217,7 +217,7 @@ async function serve(config: Config): Promise<void> {
   for (const name of ['catalogue', 'trail'] as const) {
     const lag = async (): Promise<number> => {
       const [last, done] = [await log.head(), readModels.checkpoints()[name]]
-      return last === undefined || done === undefined || comparePositions(last, done) <= 0 ? 0 : Number(last.slice(9)) - Number(done.slice(9))
+      return last === undefined || done === undefined || comparePositions(last, done) <= 0 ? 0 : Number(positionNumber(last) - positionNumber(done))
     }
     metrics.watchLag(name, lag, config.log?.kind === 'eventstoredb' ? 'bytes' : 'events')
   }
