@@ -50,7 +50,8 @@ type Open = { readonly batch: Batch; readonly ordinal: number; readonly asOf: st
 
 /**
  * Folds events into rows of one schema. Rows and checkpoint move in one transaction, the checkpoint by compare-and-set, so a
- * second writer of the same schema stops instead of counting twice. `load`: the schema is new, not live and without its indexes.
+ * second writer of the same schema stops instead of counting twice. `pool`: its clients pipeline, or each statement waits for the one
+ * before. `load`: the schema is new, not live and without its indexes.
  */
 export async function openFolder(pool: Pool, schema: string, group: ProjectionGroup, reads: Reads, load = false) {
   const dictionaries = createDictionaries()

@@ -4,13 +4,15 @@ import type { Channel } from '@grpc/grpc-js'
 import { findLeader, nodeOf, openChannel } from './nodes.ts'
 import type { Tls } from './nodes.ts'
 
+export type User = { readonly name: string; readonly password: string }
+
 /** Where the server is, and who asks. */
 export type ServerSettings = {
   /** One: that node. More: they are asked who leads. */
   readonly nodes: readonly EndPoint[]
   /** The one name given stands for several nodes, which are asked who leads. */
   readonly discover: boolean
-  readonly user: { readonly name: string; readonly password: string } | undefined
+  readonly user: User | undefined
   /** Undefined: no TLS, and then no credentials are sent. */
   readonly tls: Tls | undefined
 }

@@ -4,10 +4,8 @@ import type { RecordedEvent } from '@eventstore/db-client'
 import usersServices from '@eventstore/db-client/generated/users_grpc_pb.js'
 import users from '@eventstore/db-client/generated/users_pb.js'
 import { LogClient } from './client.ts'
-import type { ServerSettings } from './client.ts'
+import type { ServerSettings, User } from './client.ts'
 import { isType } from './verdict.ts'
-
-export type User = { readonly name: string; readonly password: string }
 
 /** `before`: the rights that were the server's until now; undefined where it had those that it comes with. */
 export type Prepared = { readonly user: 'made' | 'there'; readonly rights: 'set' | 'there'; readonly before?: unknown }
