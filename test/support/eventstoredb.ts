@@ -132,6 +132,8 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
   let output = ''
   let { port } = options
   let isEnding = false
+  /** Under way where it ended by itself. */
+  let startingAgain = Promise.resolve()
   let child = await start(args)
 
   async function start(more: readonly string[]): Promise<ChildProcess> {
@@ -152,12 +154,19 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
       },
     })
     started.once('exit', (code) => {
-      if (isSupervised && code === 0 && !isEnding) void start(more).then((again) => (child = again))
+      if (!isSupervised || code !== 0 || isEnding) return
+      startingAgain = start(more).then((again) => {
+        child = again
+      })
+      // How it ended is asked by who ends it.
+      startingAgain.catch(() => undefined)
     })
     return started
   }
 
   async function kill(name: NodeJS.Signals): Promise<void> {
+    // One that is just being started would be left behind, and miss its folder.
+    await startingAgain
     isEnding = true
     await endChild(child, name, STOP_MS)
   }
