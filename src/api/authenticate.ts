@@ -1,59 +1,78 @@
-import { hash, randomBytes } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
-import type { Subject } from '../commands/rights.ts'
-import type { UserFact } from '../commands/user/events.ts'
-import { makeVerifier, verifyPassword } from '../commands/user/password.ts'
-import type { Event } from '../ports/event.ts'
-import type { EventLog } from '../ports/event-log.ts'
-import type { Sealer } from '../ports/key-store.ts'
-import { streams } from '../ports/streams.ts'
+import type { Subject } from '../commands/access/rights.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { IdentityReader } from '../projections/identity-reader.ts'
+import type { Login, LoginRefusal } from './login.ts'
 
-export type Authenticated = Subject & { readonly name: string }
-export type Authenticate = (authorization: string | undefined) => Promise<Authenticated | undefined>
+/** What a token was given for. */
+export type Scope = {
+  allows(name: RepositoryName, action: string): boolean
+  allowsCatalog(): boolean
+}
 
-/** How long a verified password is remembered: argon2 at each request would sink a storm of pulls. */
-const REMEMBERED_MS = 60_000
+/** Who asks, as they are at this moment, and what their token was given for; undefined: for all that they may do. */
+export type Identified = { readonly subject: Subject; readonly scope: Scope | undefined }
+
+/** A token's claims, as far as they say who and for what. */
+export type TokenClaims = Login & { readonly scope: Scope }
+
+/** Why a request's credentials let nobody in. */
+export type AuthRefusal = LoginRefusal | { readonly refused: true; readonly reason: 'token'; readonly why: string }
+
+export type Authenticate = (authorization: string | undefined, address: string) => Promise<Identified | AuthRefusal>
 
 /**
- * HTTP Basic against the users of the log. What was verified is remembered by a keyed hash of the header, never in clear; requests
- * with the same header share one verification; an unknown name costs what a known one does.
+ * Who asks, by the Authorization header: nobody, a name and secret (Basic), or a token of `/service/token` (Bearer). However they came,
+ * their rights are looked up at each request, and what they came by must still be good: a password changed, a robot disabled or a user
+ * deleted ends every token and every remembered login at once.
  */
-export async function createAuthenticator(log: EventLog, sealer: Sealer): Promise<Authenticate> {
-  const users = new Map<string, { readonly subject: Authenticated; readonly verifier: string }>()
-  for await (const { event } of log.readStream(streams.users, -1)) {
-    const { data } = event as Event<UserFact>
-    const [name, verifier] = [await sealer.open(data.name), await sealer.open(data.verifier)]
-    if (name === undefined || verifier === undefined) continue
-    users.set(name, { subject: { id: data.user, name, administrator: data.administrator }, verifier })
-  }
-  const nobody = await makeVerifier(randomBytes(16).toString('hex'))
-  const hashKey = randomBytes(32).toString('hex')
-  const remembered = new LRUCache<string, Authenticated>({ max: 1_000, ttl: REMEMBERED_MS })
-  const underWay = new Map<string, Promise<Authenticated | undefined>>()
+export function createAuthenticator(options: {
+  readonly identity: IdentityReader
+  readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
+  /** Remembers what it verified; answers without a promise then. */
+  readonly verifyToken: (text: string) => TokenClaims | { readonly refused: string } | Promise<TokenClaims | { readonly refused: string }>
+  /** Anonymous callers share a subject a month. */
+  readonly anonymous: () => Subject
+  readonly now: () => Date
+}): Authenticate {
+  const { identity, logIn, verifyToken, anonymous, now } = options
 
-  async function verify(authorization: string, key: string): Promise<Authenticated | undefined> {
-    const decoded = Buffer.from(authorization.slice('Basic '.length), 'base64').toString()
-    const colon = decoded.indexOf(':')
-    if (colon < 0) return undefined
-    const user = users.get(decoded.slice(0, colon))
-    const verified = await verifyPassword(user?.verifier ?? nobody, decoded.slice(colon + 1))
-    if (!verified || user === undefined) return undefined
-    remembered.set(key, user.subject)
-    return user.subject
-  }
-
-  return async (authorization) => {
-    if (authorization === undefined || !/^Basic /i.test(authorization)) return undefined
-    // Never shown, so the key before the text is keyed hash enough; createHmac costs four times as much.
-    const key = hash('sha256', hashKey + authorization, 'base64')
-    const known = remembered.get(key)
-    if (known !== undefined) return known
-    const verifying = underWay.get(key) ?? verify(authorization, key)
-    underWay.set(key, verifying)
-    try {
-      return await verifying
-    } finally {
-      underWay.delete(key)
+  return async (authorization, address) => {
+    if (authorization === undefined) return { subject: anonymous(), scope: undefined }
+    const [, scheme = '', value = ''] = /^([A-Za-z]+) +(.*)$/.exec(authorization) ?? []
+    switch (scheme.toLowerCase()) {
+      case 'bearer': {
+        const claims = verifyToken(value)
+        const verified = claims instanceof Promise ? await claims : claims
+        if ('refused' in verified) return { refused: true, reason: 'token', why: verified.refused }
+        const subject = verified.kind === 'anonymous' ? anonymous() : await subjectOf(identity, verified, now())
+        return subject === undefined ? { refused: true, reason: 'token', why: 'ended' } : { subject, scope: verified.scope }
+      }
+      case 'basic': {
+        const decoded = Buffer.from(value, 'base64').toString()
+        const colon = decoded.indexOf(':')
+        if (colon < 0) return { refused: true, reason: 'credentials' }
+        const login = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
+        if ('refused' in login) return login
+        const subject = await subjectOf(identity, login, now())
+        return subject === undefined ? { refused: true, reason: 'credentials' } : { subject, scope: undefined }
+      }
+      default:
+        return { refused: true, reason: 'credentials' }
     }
   }
+}
+
+/** Who somebody that once logged in is now; undefined where what they came by has ended. */
+export async function subjectOf(identity: IdentityReader, { kind, id, credential }: Login, now: Date): Promise<Subject | undefined> {
+  if (kind === 'user') {
+    const user = await identity.user(id)
+    if (user === undefined || (user.credential !== credential && user.cliCredential !== credential)) return undefined
+    return { kind: 'user', id, name: user.name, administrator: user.administrator, auditor: user.auditor, groups: user.groups }
+  }
+  if (kind === 'robot') {
+    const robot = await identity.robot(id)
+    if (robot?.credential !== credential || robot.disabled || (robot.expiresAt !== undefined && robot.expiresAt <= now)) return undefined
+    return { kind: 'robot', id, name: robot.name, permissions: robot.permissions }
+  }
+  return undefined
 }

@@ -3,15 +3,20 @@ import type { Metrics } from './metrics.ts'
 import type { PullRecorder } from '../commands/activity/record.ts'
 import type { Handle } from '../commands/handle.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
+import type { DecisionRows } from '../ports/decision-rows.ts'
 import type { Position } from '../ports/position.ts'
 import type { UploadSessions } from '../ports/upload-sessions.ts'
 import type { CatalogueQueries } from '../projections/catalogue-queries.ts'
 import type { CatalogueReader } from '../projections/catalogue-reader.ts'
+import type { IdentityQueries } from '../projections/identity-queries.ts'
+import type { IdentityReader } from '../projections/identity-reader.ts'
 
 /** What the doors of /v2 work with. */
 export type Registry = {
   readonly reader: CatalogueReader
-  readonly queries: () => CatalogueQueries
+  readonly identity: IdentityReader
+  readonly queries: () => CatalogueQueries & IdentityQueries
+  readonly decisionRows: DecisionRows
   readonly handle: Handle
   readonly recorder: PullRecorder
   readonly blobs: BlobStore
@@ -20,6 +25,9 @@ export type Registry = {
   readonly visible: (position: Position) => Promise<boolean>
   /** Whether a manifest may name what is not here. */
   readonly sparse: boolean
+  /** Where tokens are to be had, as a value of WWW-Authenticate. */
+  readonly tokens: { readonly challenge: (wanted: { readonly scope: string | undefined; readonly error: 'insufficient_scope' | 'invalid_token' | undefined }) => string }
+  readonly everyoneCreatesProjects: () => Promise<boolean>
   readonly now: () => Date
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'pulled' | 'pushed'>

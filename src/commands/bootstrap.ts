@@ -5,12 +5,13 @@ import { SECRETS } from '../ports/key-store.ts'
 import type { Sealer } from '../ports/key-store.ts'
 import { streams } from '../ports/streams.ts'
 import { envelope } from './handle.ts'
+import { VerifierKeyMade } from './keys/events.ts'
 import { LogNamed } from './log/events.ts'
 import { ProjectCreated } from './project/events.ts'
 import { RegistryCreated } from './settings/events.ts'
 import { UserCreated } from './user/events.ts'
-import type { UserFact } from './user/events.ts'
-import { makeVerifier } from './user/password.ts'
+import { sealPerson } from './user/aggregate.ts'
+import type { UsersFact } from './user/events.ts'
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const LOG_NAME_LENGTH = 8
@@ -19,7 +20,14 @@ const LOG_NAME_LENGTH = 8
  * A log's first events, each only where its stream is empty, so that a start that was cut short is taken up where it ended.
  * Answers the password that was made for `admin`, or undefined where one was given or there is one already.
  */
-export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, adminPassword: string | undefined): Promise<string | undefined> {
+export async function bootstrap(options: {
+  readonly log: EventLog
+  readonly sealer: Sealer
+  readonly boot: string
+  readonly adminPassword: string | undefined
+  readonly makeVerifier: (password: string) => Promise<string>
+}): Promise<string | undefined> {
+  const { log, sealer, boot, adminPassword, makeVerifier } = options
   const actor: Actor = { kind: 'system', subject: boot }
   const context = { actor, now: () => new Date() }
 
@@ -32,13 +40,14 @@ export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, adm
 
   await first(streams.log, () => LogNamed({ log: Array.from(randomBytes(LOG_NAME_LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('') }))
   await first(streams.settings, () => RegistryCreated({ registry: randomUUID() }))
+  await first(streams.keys, async () => VerifierKeyMade({ key: await sealer.seal(SECRETS, randomBytes(32).toString('base64')) }))
   const password = adminPassword ?? randomBytes(18).toString('base64url')
   const created = await first(streams.users, async () => {
     const user = randomUUID()
-    const [name, verifier] = [await sealer.seal(user, 'admin'), await sealer.seal(SECRETS, await makeVerifier(password))]
-    return UserCreated({ user, number: 1, name, verifier, administrator: true })
+    const [{ sealed: person }, verifier] = [await sealPerson(sealer, user, { name: 'admin' }), await sealer.seal(SECRETS, await makeVerifier(password))]
+    return UserCreated({ user, number: 1, source: 'local', person, verifier, administrator: true })
   })
-  const admin = (await firstOf(log, streams.users)) as Event<UserFact> | undefined
+  const admin = (await firstOf(log, streams.users)) as Event<UsersFact> | undefined
   if (admin === undefined) throw new Error('the log has no first user')
   await first(streams.projects, () =>
     ProjectCreated({ project: randomUUID(), number: 1, name: 'library', visibility: 'private', owner: admin.data.user }),

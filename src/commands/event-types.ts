@@ -1,18 +1,27 @@
 import type { EventKind } from '../ports/event.ts'
 import { ProcessStarted, PullsRecorded } from './activity/events.ts'
 import { LogNamed } from './log/events.ts'
-import { ProjectCreated } from './project/events.ts'
+import { groupEvents } from './group/events.ts'
+import { keysEvents } from './keys/events.ts'
+import { projectEvents, projectsEvents } from './project/events.ts'
 import { repositoryEvents } from './repository/events.ts'
-import { RegistryCreated } from './settings/events.ts'
+import { robotEvents, robotsEvents } from './robot/events.ts'
+import { settingsEvents } from './settings/events.ts'
 import { BlobMounted, BlobUploaded } from './upload/events.ts'
-import { UserCreated } from './user/events.ts'
+import { userEvents, usersEvents } from './user/events.ts'
 
 /** Every event type that this release writes or reads. */
 export const eventTypes: readonly EventKind[] = [
   LogNamed,
-  RegistryCreated,
-  UserCreated,
-  ProjectCreated,
+  ...settingsEvents,
+  ...keysEvents,
+  ...usersEvents,
+  ...userEvents,
+  ...groupEvents,
+  ...robotsEvents,
+  ...robotEvents,
+  ...projectsEvents,
+  ...projectEvents,
   BlobUploaded,
   BlobMounted,
   ...repositoryEvents,

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { isRefusal } from '../oci/errors.ts'
 import type { Refusal } from '../oci/errors.ts'
 import type { Actor, Event, Fact } from '../ports/event.ts'
 import type { EventLog } from '../ports/event-log.ts'
@@ -19,17 +18,21 @@ export type CommandContext = {
  * An aggregate as the handler needs it. `load` gives a state and the revision that it stands at, from one snapshot; it may be
  * behind the stream, which is the authority: what came after is folded before each decision.
  */
-export type Aggregate<State extends { readonly revision: number }, Command, F extends Fact> = {
+export type Aggregate<State extends { readonly revision: number }, Command, F extends Fact, R extends Refused = Refusal> = {
   readonly stream: string
   /** The stream's name is the command's own, so it is most likely empty: it is read only where an append finds that it is not. */
   readonly own?: true
   load(command: Command): Promise<State>
-  evolve(state: State, event: Event<F>, command: Command): State
-  decide(state: State, command: Command): readonly F[] | Refusal
+  /** A promise where something personal has to be opened first. */
+  evolve(state: State, event: Event<F>, command: Command): State | Promise<State>
+  decide(state: State, command: Command): readonly F[] | R
 }
 
-export type Handled<State, F> = {
-  readonly outcome: readonly Event<F & Fact>[] | Refusal
+/** What a decision answers that cannot be done: a door's refusal, or a command's rejection. */
+type Refused = { readonly refused: true }
+
+export type Handled<State, F, R extends Refused = Refusal> = {
+  readonly outcome: readonly Event<F & Fact>[] | R
   /** The state that was decided upon. */
   readonly state: State
   /** Where the outcome was true: the last event appended, or seen. Undefined where the stream has none that was not yet visible. */
@@ -42,6 +45,10 @@ const MAX_TRIES = 20
 /** The stream moved at every try. */
 export class ContentionError extends Error {
   override readonly name = 'ContentionError'
+}
+
+function isRefused<R extends Refused>(decision: readonly unknown[] | R): decision is R {
+  return 'refused' in decision
 }
 
 export function envelope<F extends Fact>(fact: F, context: CommandContext): Event<F> {
@@ -73,21 +80,21 @@ export function createHandler(log: EventLog) {
     }
   }
 
-  async function attempt<S extends { readonly revision: number }, C, F extends Fact>(
-    aggregate: Aggregate<S, C, F>,
+  async function attempt<S extends { readonly revision: number }, C, F extends Fact, R extends Refused = Refusal>(
+    aggregate: Aggregate<S, C, F, R>,
     command: C,
     context: CommandContext,
-  ): Promise<Handled<S, F>> {
+  ): Promise<Handled<S, F, R>> {
     let state = await aggregate.load(command)
     let position: Position | undefined
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const read = aggregate.own === true && tries === 0 ? [] : log.readStream(aggregate.stream, state.revision)
       for await (const recorded of read) {
-        state = aggregate.evolve(state, recorded.event as Event<F>, command)
+        state = await aggregate.evolve(state, recorded.event as Event<F>, command)
         position = recorded.position
       }
       const decision = aggregate.decide(state, command)
-      if (isRefusal(decision)) return { outcome: decision, state, position }
+      if (isRefused(decision)) return { outcome: decision, state, position }
       const events = decision.map((fact) => envelope(fact, context))
       if (events.length === 0) return { outcome: [], state, position }
       const appended = await log.append(aggregate.stream, state.revision, events, context.signal)
@@ -96,11 +103,11 @@ export function createHandler(log: EventLog) {
     throw new ContentionError(`${aggregate.stream} moved at each of ${MAX_TRIES} tries`)
   }
 
-  return async function handle<S extends { readonly revision: number }, C, F extends Fact>(
-    aggregate: Aggregate<S, C, F>,
+  return async function handle<S extends { readonly revision: number }, C, F extends Fact, R extends Refused = Refusal>(
+    aggregate: Aggregate<S, C, F, R>,
     command: C,
     context: CommandContext,
-  ): Promise<Handled<S, F>> {
+  ): Promise<Handled<S, F, R>> {
     return inTurn(aggregate.stream, () => attempt(aggregate, command, context))
   }
 }

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/names.ts'
+import type { Sealed } from './key-store.ts'
 import type { RepositoryKey } from './streams.ts'
 
 /** What of a repository a command names. */
@@ -16,10 +17,54 @@ export type RepositoryRows = {
   readonly blobs: ReadonlyMap<Digest, boolean>
 }
 
-export type ProjectsRows = { readonly revision: number; readonly lastNumber: number; readonly named: string | undefined }
+/** A set of things: the revision of its stream, and the last number that it gave. */
+export type SetRows = { readonly revision: number; readonly lastNumber: number }
+
+export type UserRows = {
+  readonly id: string
+  readonly live: boolean
+  readonly forgotten: boolean
+  readonly administrator: boolean
+  readonly auditor: boolean
+  readonly sealed: Sealed
+}
+
+/** A robot's terms, as its events have them. */
+export type Terms = {
+  readonly description: string
+  readonly disabled: boolean
+  readonly expiresAt: string | null
+  readonly permissions: RobotPermissionRows[]
+  readonly workloads: { issuer: string; audience: string; subject: string; claims: Record<string, string> }[]
+}
+type AccessRows = { resource: string; action: string }[]
+type RobotPermissionRows = { kind: 'system'; access: AccessRows } | { kind: 'project'; project: string; access: AccessRows }
 
 /** What decisions start from: rows of one snapshot, which may be behind the log. Their cost does not grow with history. */
 export interface DecisionRows {
   repository(repository: RepositoryKey, names: RepositoryNames): Promise<RepositoryRows>
-  projects(name: string): Promise<ProjectsRows>
+  /** The projects that live, by id, of what is asked. */
+  projects(asked: { readonly name: string } | { readonly id: string }): Promise<SetRows & { readonly names: ReadonlyMap<string, string> }>
+  /** `members`: keys; those that are there are answered. */
+  project(id: string, members: readonly string[]): Promise<{
+    readonly revision: number
+    readonly live: boolean
+    readonly visibility: 'public' | 'private'
+    readonly members: readonly { readonly member: string; readonly role: string }[]
+    readonly metadata: ReadonlyMap<string, string>
+  }>
+  /** The user of an id, and the live ones of a folded name or mail address; and who is administrator. */
+  users(asked: { readonly id: string; readonly name: string | undefined; readonly email: string | undefined }): Promise<
+    SetRows & { readonly users: readonly UserRows[]; readonly administrators: readonly string[] }
+  >
+  user(id: string): Promise<{ readonly revision: number; readonly groups: readonly string[] }>
+  /** The groups that live, of ids and keys. */
+  groups(asked: { readonly ids: readonly string[]; readonly keys: readonly string[] }): Promise<
+    SetRows & { readonly groups: readonly { readonly id: string; readonly key: string; readonly name: string }[] }
+  >
+  /** The robots that live, of an id or of a name in a project. */
+  robots(asked: { readonly id: string } | { readonly name: string; readonly project: string | undefined }): Promise<
+    SetRows & { readonly robots: readonly { readonly id: string; readonly name: string; readonly project: string | undefined }[] }
+  >
+  robot(id: string): Promise<{ readonly revision: number; readonly terms: Terms | undefined }>
 }

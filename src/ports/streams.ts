@@ -1,7 +1,7 @@
 /** State: what is, and what decisions rest on. Activity: what was asked for (pulls, access). One space of positions. */
 export type Lane = 'state' | 'activity'
 
-const ACTIVITY = ['activity-', 'checkpoint-']
+const ACTIVITY = ['activity-', 'access-', 'checkpoint-']
 
 /** A stream's kind, the part before its first dash, says its lane. */
 export function laneOf(stream: string): Lane {
@@ -22,8 +22,14 @@ export function repositoryOfStream(stream: string): RepositoryKey | undefined {
 export const streams = {
   log: 'log',
   settings: 'settings',
+  keys: 'keys',
   users: 'users',
+  user: (id: string) => `user-${id}`,
+  groups: 'groups',
+  robots: 'robots',
+  robot: (id: string) => `robot-${id}`,
   projects: 'projects',
+  project: (id: string) => `project-${id}`,
   repository: (key: RepositoryKey) => `repository-${key}`,
   upload: (id: string) => `upload-${id}`,
   activity: (boot: string) => `activity-${boot}`,

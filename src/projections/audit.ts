@@ -1,9 +1,10 @@
+import type { LogFact } from '../commands/log/events.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
 import { repositoryOfStream } from '../ports/streams.ts'
 import { callerColumns, callerRow } from './caller.ts'
-import { isActivity, stateFact } from './facts.ts'
-import type { StateFact } from './facts.ts'
+import { isActivity, isContent, stateFact } from './facts.ts'
+import type { IdentityFact, StateFact } from './facts.ts'
 import { put } from './projection.ts'
 import type { Change, Projection, Row, Table } from './projection.ts'
 
@@ -49,15 +50,8 @@ export const audit: Projection = {
 
 function described(fact: StateFact, recorded: Recorded): Row {
   const action = ACTIONS[fact.type]
+  if (!isContent(fact)) return { action, parameters: JSON.stringify({ ...ownerOf(recorded.stream), ...inClear(fact) }) }
   switch (fact.type) {
-    case 'LogNamed':
-      return { action, parameters: JSON.stringify({ log: fact.data.log }) }
-    case 'RegistryCreated':
-      return { action, parameters: JSON.stringify({ registry: fact.data.registry }) }
-    case 'UserCreated':
-      return { action, parameters: JSON.stringify({ user: fact.data.user, number: fact.data.number, administrator: fact.data.administrator }) }
-    case 'ProjectCreated':
-      return { action, parameters: JSON.stringify(fact.data) }
     case 'BlobUploaded':
       return { action, repository: fact.data.repository, digest: fact.data.digest, parameters: JSON.stringify({ size: fact.data.size }) }
     case 'BlobMounted': {
@@ -82,21 +76,55 @@ function described(fact: StateFact, recorded: Recorded): Row {
     case 'ManifestDeleted':
     case 'BlobDeleted':
       return { action, digest: fact.data.digest }
-    default:
-      return unknown(fact, recorded)
   }
 }
 
-function unknown(fact: never, recorded: Recorded): never {
-  throw new Error(`the audit trail has no words for ${JSON.stringify(fact)} at ${recorded.position}`)
+/** Whose stream it is: the data of its events do not say it again. */
+function ownerOf(stream: string): Readonly<Record<string, string>> {
+  const [, kind, id] = /^(user|robot|project)-(.+)$/.exec(stream) ?? []
+  return kind === undefined || id === undefined ? {} : { [kind]: id }
 }
+
+/** What an event's data say that is not sealed: nothing of a person, and no secret, stands in the trail. */
+function inClear(fact: IdentityFact | LogFact): Readonly<Record<string, unknown>> {
+  if (fact.type === 'PersonChanged') return { user: fact.data.user }
+  return Object.fromEntries(Object.entries(fact.data).filter(([name]) => !SEALED.has(name)))
+}
+
+const SEALED: ReadonlySet<string> = new Set(['person', 'verifier', 'privateKey', 'key', 'sealed'])
 
 /** The codes of the trail. `pull` stands beside them for the rows of the pulls. */
 export const ACTIONS = {
   LogNamed: 'log.named',
   RegistryCreated: 'registry.created',
+  SettingChanged: 'setting.changed',
+  SigningKeyMade: 'signing-key.made',
+  VerifierKeyMade: 'verifier-key.made',
   UserCreated: 'user.created',
+  PersonChanged: 'user.changed',
+  UserDeleted: 'user.deleted',
+  SubjectForgotten: 'user.forgotten',
+  AdministratorGranted: 'administrator.granted',
+  AdministratorRevoked: 'administrator.revoked',
+  AuditorGranted: 'auditor.granted',
+  AuditorRevoked: 'auditor.revoked',
+  PasswordChanged: 'password.changed',
+  CliSecretChanged: 'cli-secret.changed',
+  UserGroupsChanged: 'user.groups-changed',
+  GroupCreated: 'group.created',
+  GroupRenamed: 'group.renamed',
+  GroupDeleted: 'group.deleted',
+  RobotCreated: 'robot.created',
+  RobotChanged: 'robot.changed',
+  RobotSecretRefreshed: 'robot.secret-refreshed',
+  RobotDeleted: 'robot.deleted',
   ProjectCreated: 'project.created',
+  ProjectDeleted: 'project.deleted',
+  VisibilityChanged: 'visibility.changed',
+  MetadataChanged: 'metadata.changed',
+  MemberAdded: 'member.added',
+  MemberRoleChanged: 'member.role-changed',
+  MemberRemoved: 'member.removed',
   BlobUploaded: 'blob.uploaded',
   BlobMounted: 'blob.mounted',
   RepositoryCreated: 'repository.created',

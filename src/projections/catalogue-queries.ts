@@ -1,34 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pool } from 'pg'
 import type { Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/names.ts'
-import type { DecisionRows, ProjectsRows, RepositoryNames, RepositoryRows } from '../ports/decision-rows.ts'
+import type { RepositoryNames, RepositoryRows } from '../ports/decision-rows.ts'
 import { streams } from '../ports/streams.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
-import { isVersionGone } from './read-models.ts'
-import { isPassing } from './runner.ts'
+import type { Rows } from './versioned-queries.ts'
 
-export type ProjectRow = { readonly id: string; readonly number: number; readonly name: string; readonly visibility: 'public' | 'private' }
 export type ManifestRow = { readonly digest: Digest; readonly mediaType: string; readonly sizeBytes: number }
 export type ReferrerRow = ManifestRow & { readonly artifactType: string | undefined; readonly annotations: Readonly<Record<string, string>> | undefined }
 
 export type CatalogueQueries = ReturnType<typeof catalogueQueries>
 
 /** The catalogue's queries over the version of the read models that is shown. Each is one statement, and so one snapshot. */
-export function catalogueQueries(pool: Pool, shown: () => string) {
-  /** A version may be dropped while a query is on its way to it: the query is then put to the one that is shown instead. */
-  async function rows<R extends object>(name: string, text: (schema: string) => string, values: unknown[]): Promise<R[]> {
-    return patiently(async () => {
-      const schema = shown()
-      return (await pool.query<R>({ name: `${schema} ${name}`, text: text(schema), values })).rows
-    })
-  }
-
+export function catalogueQueries(rows: Rows) {
   return {
-    async projectByName(name: string): Promise<ProjectRow | undefined> {
-      return (await rows<ProjectRow>('project', (schema) => `select id, number, name, visibility from ${schema}.projects where name = $1`, [name]))[0]
-    },
-
     async tag(repository: RepositoryKey, tag: Tag): Promise<Digest | undefined> {
       const found = await rows<{ digest: Digest }>(
         'tag',
@@ -84,16 +68,16 @@ export function catalogueQueries(pool: Pool, shown: () => string) {
 
     /**
      * A page of repository names that hold a manifest, ordered by project and then path. `afterProject` and `afterPath` are the
-     * last ones of the page before.
+     * last ones of the page before; `projects`, where they are given, the ids of the only ones to look at.
      */
-    async repositoryNames(afterProject: string, afterPath: string, limit: number): Promise<{ name: string; repository: RepositoryKey }[]> {
+    async repositoryNames(afterProject: string, afterPath: string, limit: number, projects: readonly string[] | undefined): Promise<{ name: string; repository: RepositoryKey }[]> {
       const found = await rows<{ project: string; path: string; repository: RepositoryKey }>(
         'catalogue',
         (schema) => `select p.name as project, r.path, r.repository
          from ${schema}.projects p join ${schema}.repositories r on r.project = p.id
-         where (p.name, r.path) > ($1, $2) and exists (select 1 from ${schema}.manifests m where m.repository = r.repository and m.live)
+         where p.live and (p.name, r.path) > ($1, $2) and ($4::text[] is null or p.id = any($4)) and exists (select 1 from ${schema}.manifests m where m.repository = r.repository and m.live)
          order by p.name, r.path limit $3`,
-        [afterProject, afterPath, limit],
+        [afterProject, afterPath, limit, projects ?? null],
       )
       return found.map((row) => ({ name: `${row.project}/${row.path}`, repository: row.repository }))
     },
@@ -135,32 +119,5 @@ export function catalogueQueries(pool: Pool, shown: () => string) {
         blobs: new Map(of('blob').map((row) => [row.digest as Digest, row.live])),
       }
     },
-
-    async projects(name: string): Promise<ProjectsRows> {
-      const found = await rows<{ revision: string | null; last: number | null; named: string | null }>(
-        'projects',
-        (schema) => `select (select revision from ${schema}.heads where stream = $2) as revision,
-                (select max(number) from ${schema}.projects) as last,
-                (select id from ${schema}.projects where name = $1) as named`,
-        [name, streams.projects],
-      )
-      const [row] = found
-      return { revision: Number(row?.revision ?? -1), lastNumber: row?.last ?? 0, named: row?.named ?? undefined }
-    },
-  } satisfies DecisionRows & Record<string, unknown>
-}
-
-/** How long a request waits for a Postgres that is away: an election or a restart must not break a docker pull. */
-const PATIENCE_MS = 10_000
-
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(isPassing(error) || isVersionGone(error)) || performance.now() > deadline) throw error
-      await sleep(100)
-    }
   }
 }

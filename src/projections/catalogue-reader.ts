@@ -3,8 +3,8 @@ import type { Tag } from '../oci/names.ts'
 import type { Recorded } from '../ports/event.ts'
 import { repositoryOfStream } from '../ports/streams.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
-import type { CatalogueQueries, ManifestRow, ProjectRow } from './catalogue-queries.ts'
-import { isActivity, stateFact } from './facts.ts'
+import type { CatalogueQueries, ManifestRow } from './catalogue-queries.ts'
+import { isActivity, isContent, stateFact } from './facts.ts'
 import { createMemory } from './memory.ts'
 
 const MAX_ENTRIES = 100_000
@@ -16,7 +16,6 @@ export type CatalogueReader = ReturnType<typeof createCatalogueReader>
  * once its rows are committed, before its position is called visible.
  */
 export function createCatalogueReader(queries: () => CatalogueQueries) {
-  const projects = createMemory<ProjectRow>(10_000)
   const tags = createMemory<Digest>(MAX_ENTRIES)
   const manifests = createMemory<ManifestRow>(MAX_ENTRIES)
   const blobs = createMemory<{ readonly sizeBytes: number }>(MAX_ENTRIES)
@@ -27,8 +26,6 @@ export function createCatalogueReader(queries: () => CatalogueQueries) {
   const digestKey = (repository: RepositoryKey, digest: Digest): string => `${repository}@${digest}`
 
   return {
-    project: (name: string): Promise<ProjectRow | undefined> => projects.get(name, () => queries().projectByName(name)),
-
     tag: (repository: RepositoryKey, tag: Tag): Promise<Digest | undefined> =>
       tags.get(tagKey(repository, tag), () => queries().tag(repository, tag)),
 
@@ -46,11 +43,9 @@ export function createCatalogueReader(queries: () => CatalogueQueries) {
     forget({ event, stream }: Recorded): void {
       if (isActivity(event)) return
       const fact = stateFact(event)
+      if (!isContent(fact)) return
       const repository = repositoryOfStream(stream)
       switch (fact.type) {
-        case 'ProjectCreated':
-          projects.drop(fact.data.name)
-          return
         case 'BlobUploaded':
         case 'BlobMounted':
           blobs.drop(digestKey(fact.data.repository, fact.data.digest))
@@ -70,9 +65,6 @@ export function createCatalogueReader(queries: () => CatalogueQueries) {
         case 'BlobDeleted':
           if (repository !== undefined) blobs.drop(digestKey(repository, fact.data.digest))
           return
-        case 'LogNamed':
-        case 'RegistryCreated':
-        case 'UserCreated':
         case 'RepositoryCreated':
           return
       }
@@ -80,7 +72,7 @@ export function createCatalogueReader(queries: () => CatalogueQueries) {
 
     /** When another version of the read models goes live. */
     clear(): void {
-      for (const memory of [projects, tags, manifests, blobs]) memory.clear()
+      for (const memory of [tags, manifests, blobs]) memory.clear()
     },
   }
 }

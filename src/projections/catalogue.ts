@@ -4,17 +4,11 @@ import { positionNumber } from '../ports/position.ts'
 import { repositoryOfStream, streams } from '../ports/streams.ts'
 import { put, set } from './projection.ts'
 import type { Change, FoldContext, Projection, Table } from './projection.ts'
-import { stateFact } from './facts.ts'
+import { isContent, stateFact } from './facts.ts'
+import type { ContentFact } from './facts.ts'
 
 /** Where each stream that decisions are taken on stood when the rows were as they are: a decision folds what came after. */
 const heads: Table = { name: 'heads', columns: { stream: 'text', revision: 'bigint' }, key: ['stream'] }
-
-const projects: Table = {
-  name: 'projects',
-  columns: { id: 'text', number: 'integer', name: 'text', visibility: 'text', owner: 'text', created_at: 'timestamptz' },
-  key: ['id'],
-  indexes: ['(name)', '(number)'],
-}
 
 const repositories: Table = {
   name: 'repositories',
@@ -71,33 +65,29 @@ const blobs: Table = {
 /** What there is: repositories, tags with the times at which they were so, manifests, blobs by repository, referrers. */
 export const catalogue: Projection = {
   name: 'catalogue',
-  tables: [heads, projects, repositories, tags, manifests, blobs],
+  tables: [heads, repositories, tags, manifests, blobs],
   needs(event) {
     const fact = stateFact(event)
     return fact.type === 'ManifestPushed' ? { manifest: fact.data } : {}
   },
   fold(recorded, context): readonly Change[] {
     const { stream, revision } = recorded
-    const changes = changesOf(recorded, context)
-    const decidedOn = repositoryOfStream(stream) !== undefined || stream === streams.projects
-    return decidedOn ? [...changes, put(heads, { stream, revision })] : changes
+    const fact = stateFact(recorded.event)
+    const changes = isContent(fact) ? changesOf(fact, recorded, context) : []
+    return isDecidedOn(stream) ? [...changes, put(heads, { stream, revision })] : changes
   },
 }
 
-function changesOf(recorded: Recorded, context: FoldContext): readonly Change[] {
-  const fact = stateFact(recorded.event)
+/** An upload's stream is its own and has one event; `log` is written by starts alone. */
+function isDecidedOn(stream: string): boolean {
+  return !stream.startsWith('upload-') && stream !== streams.log
+}
+
+function changesOf(fact: ContentFact, recorded: Recorded, context: FoldContext): readonly Change[] {
   const repository = repositoryOfStream(recorded.stream) ?? ''
   const at = context.asOf
   const pos = positionNumber(recorded.position)
   switch (fact.type) {
-    case 'LogNamed':
-    case 'RegistryCreated':
-    case 'UserCreated':
-      return []
-    case 'ProjectCreated': {
-      const { project, number, name, visibility, owner } = fact.data
-      return [put(projects, { id: project, number, name, visibility, owner, created_at: at })]
-    }
     case 'BlobUploaded':
     case 'BlobMounted': {
       const { digest, size } = fact.data

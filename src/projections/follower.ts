@@ -4,14 +4,18 @@ import type { Logger } from 'pino'
 import type { EventLog } from '../ports/event-log.ts'
 import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
+import type { DecisionRows } from '../ports/decision-rows.ts'
 import { catalogueQueries } from './catalogue-queries.ts'
 import { createCatalogueReader } from './catalogue-reader.ts'
+import { identityDecisionRows, identityQueries } from './identity-queries.ts'
+import { createIdentityReader } from './identity-reader.ts'
 import { createPace } from './pace.ts'
 import type { Pace } from './pace.ts'
 import type { ProjectionGroup } from './projection.ts'
 import { catalogueGroup, createVersion, dropVersion, liveVersion, prepareRegister, schemaName, trailGroup } from './read-models.ts'
 import { follow, openFolder } from './runner.ts'
 import type { Committed, Folder, Reads } from './runner.ts'
+import { createRows } from './versioned-queries.ts'
 import { createVisibility } from './visibility.ts'
 import type { Visibility } from './visibility.ts'
 
@@ -43,16 +47,28 @@ export async function startReadModels(options: {
   if ((await liveVersion(pool)) === undefined) await createVersion(pool)
   /** The version that answers come from: it alone says what is visible. */
   let shown = (await liveVersion(pool)) ?? 1
-  const queries = catalogueQueries(queryPool, () => schemaName(shown))
+  const rows = createRows(queryPool, () => schemaName(shown))
+  const catalogue = catalogueQueries(rows)
+  const queries = { ...catalogue, ...identityQueries(rows) }
+  const decisionRows: DecisionRows = { ...identityDecisionRows(rows), repository: catalogue.repository }
   const reader = createCatalogueReader(() => queries)
+  const identity = createIdentityReader(() => queries)
   let followed = await start(shown)
   const end = new AbortController()
   const watching = watchVersion()
 
   /** Rows are committed: first the memory forgets what they replaced, then the position is called visible. */
   function remember({ events, position }: Committed): void {
-    for (const event of events) reader.forget(event)
+    for (const event of events) {
+      reader.forget(event)
+      identity.forget(event)
+    }
     visibility.advance(position)
+  }
+
+  function clear(): void {
+    reader.clear()
+    identity.clear()
   }
 
   async function start(version: number): Promise<Followed> {
@@ -68,7 +84,7 @@ export async function startReadModels(options: {
         logger.warn({ err: error, group: group.name }, 'a projection was interrupted: it goes on from its checkpoint')
       }
       const onResumed = (): void => {
-        if (group === catalogueGroup) reader.clear()
+        if (group === catalogueGroup) clear()
       }
       try {
         await follow({ log, folder, group, signal: stopped.signal, pace, onCommitted, onInterrupted, onResumed })
@@ -118,7 +134,7 @@ export async function startReadModels(options: {
     const old = followed
     shown = version
     followed = next
-    reader.clear()
+    clear()
     const reached = next.reached.passed()
     if (reached !== undefined) visibility.advance(reached)
     await old.stop()
@@ -128,7 +144,9 @@ export async function startReadModels(options: {
 
   return {
     reader,
+    identity,
     queries: () => queries,
+    decisionRows,
     visible: (position: Position, timeoutMs: number) => visibility.visible(position, timeoutMs),
     /** The schema that queries of the trail read. */
     schema: () => schemaName(followed.version),

@@ -1,3 +1,4 @@
+import type { Person } from '../commands/user/events.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import type { Event, Recorded } from '../ports/event.ts'
@@ -46,8 +47,8 @@ export type Change =
 export const put = (table: Table, row: Row): Change => ({ kind: 'put', table, row })
 export const set = (table: Table, where: Row, columns: Row): Change => ({ kind: 'set', table, where, columns })
 
-/** What an actor's sealed part says; undefined where the person was forgotten. */
-export type PrivatePart = { readonly name?: string; readonly address?: string; readonly userAgent?: string }
+/** What the sealed part of an actor or of a person says; undefined where the person was forgotten. */
+export type PrivatePart = Partial<Person> & { readonly address?: string; readonly userAgent?: string }
 
 /** What a fold may read beside its event. */
 export type Reads = {

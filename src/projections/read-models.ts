@@ -2,12 +2,13 @@ import pg from 'pg'
 import type { ClientBase, Pool } from 'pg'
 import { audit } from './audit.ts'
 import { catalogue } from './catalogue.ts'
+import { identity } from './identity.ts'
 import { dictionariesOf } from './projection.ts'
 import type { ProjectionGroup, Table } from './projection.ts'
 import { pulls } from './pulls.ts'
 
 /** The catalogue follows state alone, so that a storm of pulls never delays a push; what looks back follows both lanes. */
-export const catalogueGroup: ProjectionGroup = { name: 'catalogue', lanes: ['state'], synced: true, projections: [catalogue] }
+export const catalogueGroup: ProjectionGroup = { name: 'catalogue', lanes: ['state'], synced: true, projections: [catalogue, identity] }
 export const trailGroup: ProjectionGroup = { name: 'trail', lanes: ['state', 'activity'], synced: false, projections: [audit, pulls] }
 export const groups: readonly ProjectionGroup[] = [catalogueGroup, trailGroup]
 

@@ -1,32 +1,21 @@
 import type { Digest } from '../../oci/digest.ts'
-import { refusal } from '../../oci/errors.ts'
+import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import type { Reference } from '../../oci/names.ts'
-import { mayPull } from '../../commands/rights.ts'
 import type { Pull } from '../../commands/activity/record.ts'
 import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
 import type { ByteRange } from '../../ports/blob-store.ts'
-import { repositoryKey } from '../../ports/streams.ts'
-import type { RepositoryKey } from '../../ports/streams.ts'
-import { splitRepositoryName } from '../../oci/names.ts'
-import type { RepositoryName } from '../../oci/names.ts'
 import type { Registry } from '../registry.ts'
+import { admit } from './admit.ts'
 import type { Reply, RepositoryExchange } from './exchange.ts'
 import { matchesEtag, mayRange, parseRange } from './ranges.ts'
 
-/** The key of a repository whose project is there. */
-export async function keyOf(registry: Registry, name: RepositoryName): Promise<RepositoryKey | undefined> {
-  const { project, path } = splitRepositoryName(name)
-  const found = await registry.reader.project(project)
-  return found === undefined ? undefined : repositoryKey(found.id, path)
-}
-
 /** `GET` and `HEAD /v2/<name>/manifests/<reference>` (end-3, main branch: with ranges and conditions). */
 export async function getManifest(registry: Registry, exchange: RepositoryExchange, reference: Reference): Promise<Reply | Refusal> {
-  const key = await keyOf(registry, exchange.name)
   const unknown = refusal('MANIFEST_UNKNOWN', `manifest unknown to repository ${exchange.name}`)
-  const asked = reference.kind === 'tag' ? reference.tag : reference.digest
-  if (key === undefined || !mayPull(exchange.subject, key, asked, registry.now())) return unknown
+  const admitted = await admit(registry, exchange, 'pull', reference.kind === 'tag' ? reference.tag : reference.digest, unknown)
+  if (isRefusal(admitted)) return admitted
+  const { key } = admitted
   const digest = reference.kind === 'tag' ? await registry.reader.tag(key, reference.tag) : reference.digest
   const manifest = digest === undefined ? undefined : await registry.reader.manifest(key, digest)
   if (manifest === undefined) return unknown
@@ -49,9 +38,10 @@ export async function getManifest(registry: Registry, exchange: RepositoryExchan
 
 /** `GET` and `HEAD /v2/<name>/blobs/<digest>` (end-2). */
 export async function getBlob(registry: Registry, exchange: RepositoryExchange, digest: Digest): Promise<Reply | Refusal> {
-  const key = await keyOf(registry, exchange.name)
   const unknown = refusal('BLOB_UNKNOWN', `blob unknown to repository ${exchange.name}`)
-  if (key === undefined || !mayPull(exchange.subject, key, digest, registry.now())) return unknown
+  const admitted = await admit(registry, exchange, 'pull', digest, unknown)
+  if (isRefusal(admitted)) return admitted
+  const { key } = admitted
   const sizeBytes = await registry.reader.blob(key, digest)
   if (sizeBytes === undefined) return unknown
   const pull = { caller: exchange.caller, repository: key, digest, blob: true as const, requestId: exchange.requestId }

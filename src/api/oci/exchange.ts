@@ -5,8 +5,9 @@ import type { Refusal } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/names.ts'
 import type { Caller } from '../../commands/activity/record.ts'
 import type { CommandContext } from '../../commands/handle.ts'
-import type { Subject } from '../../commands/rights.ts'
+import type { Subject } from '../../commands/access/rights.ts'
 import type { Position } from '../../ports/position.ts'
+import type { Scope } from '../authenticate.ts'
 import type { RequestHead } from '../request-head.ts'
 
 /** A request to /v2 once it is known who asks. */
@@ -17,6 +18,8 @@ export type Exchange = {
   readonly query: URLSearchParams
   readonly requestId: string
   readonly subject: Subject
+  /** What its token was given for; undefined where it came without one, and rights alone decide. */
+  readonly scope: Scope | undefined
   readonly caller: Caller
   /** Aborts when the log has taken longer than a request waits for. */
   readonly command: () => CommandContext

@@ -2,9 +2,12 @@ import type { Digest } from '../../oci/digest.ts'
 import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { OCI_IMAGE_INDEX } from '../../oci/media-types.ts'
-import { mayPull } from '../../commands/rights.ts'
+import { mayInProject } from '../../commands/access/rights.ts'
+import type { Subject } from '../../commands/access/rights.ts'
+import { projectsInReach } from '../reach.ts'
 import type { Registry } from '../registry.ts'
-import { keyOf } from './content.ts'
+import { admit } from './admit.ts'
+import { unauthorized } from './challenge.ts'
 import { json } from './exchange.ts'
 import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
 
@@ -37,10 +40,11 @@ export async function listTags(registry: Registry, exchange: RepositoryExchange)
   const { name, query } = exchange
   const size = pageSize(query, PAGE)
   if (isRefusal(size)) return size
-  const key = await keyOf(registry, name)
-  if (key === undefined || !mayPull(exchange.subject, key, undefined, registry.now()) || !(await registry.queries().repositoryExists(key))) {
-    return refusal('NAME_UNKNOWN', `there is no repository ${name}`)
-  }
+  const unknown = refusal('NAME_UNKNOWN', `there is no repository ${name}`)
+  const admitted = await admit(registry, exchange, 'pull', undefined, unknown)
+  if (isRefusal(admitted)) return admitted
+  const { key } = admitted
+  if (!(await registry.queries().repositoryExists(key))) return unknown
   if (size === 0) return json(200, { name, tags: [] })
   const found = await registry.queries().tagNames(key, lastOf(query), size + 1)
   const tags = found.slice(0, size)
@@ -50,17 +54,26 @@ export async function listTags(registry: Registry, exchange: RepositoryExchange)
 }
 
 /** `GET /v2/_catalog`: the repositories that hold something and that the caller may see. */
-export async function listRepositories(registry: Registry, { query, subject }: Exchange): Promise<Reply | Refusal> {
+export async function listRepositories(registry: Registry, { query, subject, scope }: Exchange): Promise<Reply | Refusal> {
   const size = pageSize(query, PAGE)
   if (isRefusal(size)) return size
+  if (subject.kind === 'anonymous') return unauthorized(registry, { catalog: true })
+  if (scope?.allowsCatalog() === false) return unauthorized(registry, { catalog: true, error: 'insufficient_scope' })
   if (size === 0) return json(200, { repositories: [] })
+  const projects = await projectsListedFor(registry, subject)
   const [project = '', ...path] = lastOf(query).split('/')
-  const found = await registry.queries().repositoryNames(project, path.join('/'), size + 1)
+  const found = await registry.queries().repositoryNames(project, path.join('/'), size + 1, projects)
   const page = found.slice(0, size)
   const last = page.at(-1)?.name
   const link = found.length > size && last !== undefined ? nextLink('/v2/_catalog', { n: String(size), last }) : {}
-  const visible = page.filter(({ repository }) => mayPull(subject, repository, undefined, registry.now()))
-  return json(200, { repositories: visible.map(({ name }) => name) }, link)
+  return json(200, { repositories: page.map(({ name }) => name) }, link)
+}
+
+/** The ids of the projects whose repositories somebody may list; undefined: all. */
+async function projectsListedFor(registry: Registry, subject: Subject): Promise<string[] | undefined> {
+  if (subject.kind === 'user' && subject.administrator) return undefined
+  const inReach = await projectsInReach(registry.queries(), subject)
+  return inReach.filter((project) => mayInProject(subject, project, { resource: 'repository', action: 'list' })).map(({ id }) => id)
 }
 
 /** `GET /v2/<name>/referrers/<digest>` (end-12): an index of what names the digest as its subject; empty rather than 404. */
@@ -69,10 +82,11 @@ export async function listReferrers(registry: Registry, exchange: RepositoryExch
   const size = pageSize(query, PAGE)
   if (isRefusal(size)) return size
   const artifactType = query.get('artifactType') ?? undefined
-  const key = await keyOf(registry, name)
-  const visible = key !== undefined && mayPull(exchange.subject, key, digest, registry.now())
+  const hidden = refusal('NAME_UNKNOWN')
+  const admitted = await admit(registry, exchange, 'pull', digest, hidden)
+  if (isRefusal(admitted) && admitted !== hidden) return admitted
   const possible = size > 0 && artifactType?.includes('\u0000') !== true
-  const found = visible && possible ? await registry.queries().referrers(key, digest, artifactType, lastOf(query), size + 1) : []
+  const found = !isRefusal(admitted) && possible ? await registry.queries().referrers(admitted.key, digest, artifactType, lastOf(query), size + 1) : []
   const page = found.slice(0, size)
   const last = page.at(-1)?.digest
   const filter = artifactType === undefined ? {} : { artifactType }

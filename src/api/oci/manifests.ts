@@ -6,14 +6,13 @@ import { MAX_MANIFEST_BYTES, parseManifest } from '../../oci/manifest.ts'
 import { parseTag } from '../../oci/names.ts'
 import type { Reference, Tag } from '../../oci/names.ts'
 import { algorithmOf } from '../../oci/digest.ts'
-import { mayDelete, mayPush } from '../../commands/rights.ts'
+import { mayPush } from '../../commands/access/rights.ts'
 import { repositoryAggregate } from '../../commands/repository/aggregate.ts'
 import type { RepositoryCommand } from '../../commands/repository/decide.ts'
 import type { Registry } from '../registry.ts'
-import { keyOf } from './content.ts'
+import { admit, admitPush } from './admit.ts'
 import { positionHeader } from './exchange.ts'
 import type { Reply, RepositoryExchange } from './exchange.ts'
-import { projectFor } from './projects.ts'
 
 /** More tags in one push than this get 414 (main branch: at least ten must be taken). */
 const MAX_TAGS = 500
@@ -30,11 +29,11 @@ export async function putManifest(registry: Registry, exchange: RepositoryExchan
   }
   const manifest = parseManifest(bytes, exchange.request.headers['content-type'])
   if (isRefusal(manifest)) return manifest
-  const key = await projectFor(registry, exchange)
-  if (isRefusal(key)) return key
-  for (const what of tags.length === 0 ? [digest] : tags) {
-    if (!mayPush(exchange.subject, key, what, registry.now())) return refusal('DENIED')
-  }
+  const [first = digest, ...others] = tags
+  const admitted = await admitPush(registry, exchange, first)
+  if (isRefusal(admitted)) return admitted
+  const { key, project } = admitted
+  if (others.some((tag) => !mayPush(exchange.subject, project, tag, registry.now()))) return refusal('DENIED')
 
   if ((await registry.blobs.put(digest, bytes)) === 'no-space') return refusal('UNAVAILABLE', 'the registry has no space left for pushes')
   const command: RepositoryCommand = {
@@ -49,7 +48,7 @@ export async function putManifest(registry: Registry, exchange: RepositoryExchan
     children: [...new Set(manifest.children.map((child) => child.digest))],
     sparse: registry.sparse,
   }
-  const handled = await registry.handle(repositoryAggregate(registry.queries(), key), command, exchange.command())
+  const handled = await registry.handle(repositoryAggregate(registry.decisionRows, key), command, exchange.command())
   if (handled.position !== undefined) await registry.visible(handled.position)
   if (isRefusal(handled.outcome)) return handled.outcome
   registry.metrics.pushed('manifest')
@@ -104,10 +103,9 @@ async function remove(
   command: RepositoryCommand,
   unknown: 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN',
 ): Promise<Reply | Refusal> {
-  const key = await keyOf(registry, exchange.name)
-  if (key === undefined) return refusal(unknown)
-  if (!mayDelete(exchange.subject, key, what, registry.now())) return refusal('DENIED')
-  const handled = await registry.handle(repositoryAggregate(registry.queries(), key), command, exchange.command())
+  const admitted = await admit(registry, exchange, 'delete', what, refusal(unknown))
+  if (isRefusal(admitted)) return admitted
+  const handled = await registry.handle(repositoryAggregate(registry.decisionRows, admitted.key), command, exchange.command())
   if (handled.position !== undefined) await registry.visible(handled.position)
   return isRefusal(handled.outcome) ? handled.outcome : { status: 202, headers: positionHeader(handled.position) }
 }

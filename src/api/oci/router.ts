@@ -10,10 +10,12 @@ import { parseUploadId } from '../../ports/blob-store.ts'
 import { ClockError } from '../../ports/event-log.ts'
 import type { Sealer } from '../../ports/key-store.ts'
 import { isPassing } from '../../projections/runner.ts'
-import type { Authenticate, Authenticated } from '../authenticate.ts'
+import type { AuthRefusal, Authenticate } from '../authenticate.ts'
+import type { Subject } from '../../commands/access/rights.ts'
 import type { Registry } from '../registry.ts'
 import type { RequestHead } from '../request-head.ts'
 import { getBlob, getManifest } from './content.ts'
+import { unauthorized } from './challenge.ts'
 import { json, refused } from './exchange.ts'
 import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
 import { listReferrers, listRepositories, listTags } from './lists.ts'
@@ -73,7 +75,7 @@ const ROUTES: readonly Route[] = [
 
 /** What answers a path. */
 function answererOf(path: string): (registry: Registry, exchange: Exchange) => Answer {
-  if (path === '/v2/' || path === '/v2') return (_, { request }) => (isRead(request) ? json(200, {}) : notAllowed())
+  if (path === '/v2/' || path === '/v2') return (registry, exchange) => (isRead(exchange.request) ? ping(registry, exchange) : notAllowed())
   if (path === '/v2/_catalog') return (registry, exchange) => (isRead(exchange.request) ? listRepositories(registry, exchange) : notAllowed())
   for (const { pattern, methods } of ROUTES) {
     const match = pattern.exec(path)
@@ -90,6 +92,11 @@ function answererOf(path: string): (registry: Registry, exchange: Exchange) => A
   return () => refusal('NAME_UNKNOWN', 'there is nothing at this path')
 }
 
+/** `GET /v2/` (end-1): where clients learn that there is a login, and whether theirs is good. */
+function ping(registry: Registry, { subject, scope }: Exchange): Answer {
+  return subject.kind === 'anonymous' && scope === undefined ? unauthorized(registry) : json(200, {})
+}
+
 const isRead = (request: RequestHead): boolean => request.method === 'GET' || request.method === 'HEAD'
 
 function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
@@ -99,13 +106,13 @@ function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
 /** One caller object for the same person, address and agent: pulls in a batch share it, and its sealed part is made once. */
 function createCallers(sealer: Sealer) {
   const known = new LRUCache<string, Caller>({ max: 10_000 })
-  return async (who: Authenticated, address: string, userAgent: string): Promise<Caller> => {
+  return async (who: Subject, address: string, userAgent: string): Promise<Caller> => {
     // Neither an id nor an address holds a space.
     const key = `${who.id} ${address} ${userAgent}`
     const found = known.get(key)
     if (found !== undefined) return found
-    const clear = JSON.stringify({ name: who.name, address, userAgent })
-    const caller: Caller = { kind: 'user', private: await sealer.seal(who.id, clear), subject: who.id }
+    const clear = JSON.stringify({ ...(who.kind === 'anonymous' ? {} : { name: who.name }), address, userAgent })
+    const caller: Caller = { kind: who.kind, private: await sealer.seal(who.id, clear), subject: who.id }
     known.set(key, caller)
     return caller
   }
@@ -114,6 +121,19 @@ function createCallers(sealer: Sealer) {
 /** The user agent as it can be stored: well-formed, without U+0000, not endless. */
 function storable(text: string): string {
   return text.slice(0, MAX_USER_AGENT).replaceAll('\u0000', '\ufffd').toWellFormed()
+}
+
+function notLetIn(registry: Registry, why: AuthRefusal): Refusal {
+  switch (why.reason) {
+    case 'credentials':
+      return unauthorized(registry, {}, 'the name or the password is wrong')
+    case 'token':
+      return unauthorized(registry, { error: 'invalid_token' }, 'the token is not good, or not good any more')
+    case 'wait':
+      return refusal('TOOMANYREQUESTS', 'too many logins failed or are under way: try again later', { headers: { 'Retry-After': String(why.seconds) } })
+    case 'directory':
+      return refusal('UNAVAILABLE', 'the directory that knows this user cannot be asked at the moment')
+  }
 }
 
 /** A request's body. */
@@ -151,18 +171,18 @@ export function createOciAnswerer(options: {
     const [path, query] = splitOnce(request.url ?? '/', '?')
     const answerer = answererOf(path)
     try {
-      const who = await authenticate(request.headers.authorization)
-      if (who === undefined) {
-        const unauthorized = refusal('UNAUTHORIZED', 'authentication required', { headers: { 'WWW-Authenticate': 'Basic realm="varve"' } })
-        return refused(unauthorized)
-      }
-      const caller = await callerOf(who, addressOf(request), storable(request.headers['user-agent'] ?? ''))
+      const address = addressOf(request)
+      const identified = await authenticate(request.headers.authorization, address)
+      if ('refused' in identified) return refused(notLetIn(registry, identified))
+      const { subject, scope } = identified
+      const caller = await callerOf(subject, address, storable(request.headers['user-agent'] ?? ''))
       const exchange: Exchange = {
         request,
         body: () => body.read(),
         query: query === '' ? NO_QUERY : new URLSearchParams(query),
         requestId,
-        subject: who,
+        subject,
+        scope,
         caller,
         command: () => ({
           actor: { kind: caller.kind, subject: caller.subject },

@@ -4,7 +4,6 @@ import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { parseRepositoryName } from '../../oci/names.ts'
-import { mayPull, mayPush } from '../../commands/rights.ts'
 import { uploadAggregate } from '../../commands/upload/aggregate.ts'
 import { BlobMounted, BlobUploaded } from '../../commands/upload/events.ts'
 import type { UploadFact } from '../../commands/upload/events.ts'
@@ -12,10 +11,9 @@ import type { UploadId } from '../../ports/blob-store.ts'
 import type { Position } from '../../ports/position.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { Registry } from '../registry.ts'
-import { keyOf } from './content.ts'
+import { admit, admitPush, mayPullFrom } from './admit.ts'
 import { positionHeader } from './exchange.ts'
 import type { Reply, RepositoryExchange } from './exchange.ts'
-import { projectFor } from './projects.ts'
 import { parseContentRange } from './ranges.ts'
 
 /** A mount without a source looks at this many repositories that hold the blob. */
@@ -34,9 +32,9 @@ export async function startUpload(registry: Registry, exchange: RepositoryExchan
   if (isRefusal(mount)) return mount
   const algorithm = parseAlgorithm(query.get('digest-algorithm') ?? (digest === undefined ? 'sha256' : algorithmOf(digest)))
   if (algorithm === undefined) return refusal('DIGEST_INVALID', 'the digest algorithm is not supported: sha256 and sha512 are')
-  const key = await projectFor(registry, exchange)
-  if (isRefusal(key)) return key
-  if (!mayPush(exchange.subject, key, undefined, registry.now())) return refusal('DENIED')
+  const admitted = await admitPush(registry, exchange, undefined)
+  if (isRefusal(admitted)) return admitted
+  const { key } = admitted
 
   if (mount !== undefined) {
     const mounted = await mountBlob(registry, exchange, key, mount)
@@ -78,19 +76,23 @@ async function mountBlob(registry: Registry, exchange: RepositoryExchange, key: 
 
 async function mountSource(
   registry: Registry,
-  { query, subject }: RepositoryExchange,
+  exchange: RepositoryExchange,
   digest: Digest,
 ): Promise<{ readonly repository: RepositoryKey; readonly sizeBytes: number } | undefined> {
-  const from = query.get('from')
-  if (from === null) {
-    const holders = await registry.queries().repositoriesWithBlob(digest, MAX_MOUNT_SOURCES)
-    return holders.find(({ repository }) => mayPull(subject, repository, digest, registry.now()))
+  const from = exchange.query.get('from')
+  if (from !== null) {
+    const name = parseRepositoryName(from)
+    const source = name && (await mayPullFrom(registry, exchange, name, digest))
+    const sizeBytes = source && (await registry.reader.blob(source.key, digest))
+    return source === undefined || sizeBytes === undefined ? undefined : { repository: source.key, sizeBytes }
   }
-  const name = parseRepositoryName(from)
-  const repository = name === undefined ? undefined : await keyOf(registry, name)
-  if (repository === undefined || !mayPull(subject, repository, digest, registry.now())) return undefined
-  const sizeBytes = await registry.reader.blob(repository, digest)
-  return sizeBytes === undefined ? undefined : { repository, sizeBytes }
+  for (const holder of await registry.queries().repositoriesWithBlob(digest, MAX_MOUNT_SOURCES)) {
+    const [id = '', ...path] = holder.repository.split('/')
+    const project = await registry.identity.projectById(id)
+    const name = project && parseRepositoryName(`${project.name}/${path.join('/')}`)
+    if (name !== undefined && (await mayPullFrom(registry, exchange, name, digest)) !== undefined) return holder
+  }
+  return undefined
 }
 
 /** Bytes are stored; now the fact, and then the answer. */
@@ -103,9 +105,9 @@ async function conclude(registry: Registry, exchange: RepositoryExchange, id: st
 
 /** The upload, if it was begun in this repository: an id from elsewhere is unknown here. */
 async function find(registry: Registry, exchange: RepositoryExchange, id: UploadId): Promise<{ key: RepositoryKey; algorithm: DigestAlgorithm } | Refusal> {
-  const key = await keyOf(registry, exchange.name)
-  if (key === undefined) return unknownUpload
-  if (!mayPush(exchange.subject, key, undefined, registry.now())) return refusal('DENIED')
+  const admitted = await admit(registry, exchange, 'push', undefined, unknownUpload)
+  if (isRefusal(admitted)) return admitted
+  const { key } = admitted
   const session = await registry.sessions.get(id)
   return session?.repository === key ? { key, algorithm: session.algorithm } : unknownUpload
 }

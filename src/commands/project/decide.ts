@@ -1,24 +1,116 @@
-import { ProjectCreated } from './events.ts'
-import type { ProjectFact } from './events.ts'
-import type { ProjectsRows } from '../../ports/decision-rows.ts'
+import { memberKey } from '../access/rights.ts'
+import { reject } from '../rejection.ts'
+import type { Rejection } from '../rejection.ts'
+import {
+  MemberAdded, MemberRemoved, MemberRoleChanged, MetadataChanged, ProjectCreated, ProjectDeleted, VisibilityChanged,
+} from './events.ts'
+import type { Member, ProjectFact, ProjectsFact, Role, Visibility } from './events.ts'
 import type { Event } from '../../ports/event.ts'
 
-/** The set of projects, as far as one name goes. */
-export type ProjectsState = ProjectsRows
+export type CreateProject = {
+  readonly type: 'CreateProject'
+  readonly id: string
+  readonly name: string
+  readonly owner?: string
+  readonly visibility: Visibility
+}
+export type ProjectsCommand = CreateProject | { readonly type: 'DeleteProject'; readonly id: string }
 
-export type CreateProject = { readonly id: string; readonly name: string; readonly owner: string; readonly visibility: 'public' | 'private' }
+/** The set of projects, as far as one command goes: the ids that live, of what it names by name or id. */
+export type ProjectsState = { readonly revision: number; readonly lastNumber: number; readonly names: ReadonlyMap<string, string> }
 
-export function evolve(state: ProjectsState, event: Event<ProjectFact>, name: string): ProjectsState {
-  return {
-    revision: state.revision + 1,
-    lastNumber: event.data.number,
-    named: event.data.name === name ? event.data.project : state.named,
+export function evolveProjects(state: ProjectsState, event: Event<ProjectsFact>): ProjectsState {
+  const names = new Map(state.names)
+  const next = { ...state, revision: state.revision + 1, names }
+  if (event.type === 'ProjectDeleted') {
+    names.delete(event.data.project)
+    return next
+  }
+  names.set(event.data.project, event.data.name)
+  return { ...next, lastNumber: event.data.number }
+}
+
+export function decideProjects(state: ProjectsState, command: ProjectsCommand): readonly ProjectsFact[] | Rejection {
+  if (command.type === 'DeleteProject') return state.names.has(command.id) ? [ProjectDeleted({ project: command.id })] : reject('NOT_FOUND', 'there is no such project')
+  const { id, name, owner, visibility } = command
+  if (idOfName(state, name) !== undefined) return reject('CONFLICT', 'a project of this name is there')
+  return [ProjectCreated({ project: id, number: state.lastNumber + 1, name, visibility, ...(owner === undefined ? {} : { owner }) })]
+}
+
+/** The project that has a name. */
+export function idOfName({ names }: ProjectsState, name: string): string | undefined {
+  for (const [id, taken] of names) if (taken === name) return id
+  return undefined
+}
+
+export type ProjectCommand =
+  | { readonly type: 'ChangeVisibility'; readonly visibility: Visibility }
+  | { readonly type: 'ChangeMetadata'; readonly name: string; readonly value: string | null }
+  | { readonly type: 'AddMember'; readonly member: Member; readonly role: Role }
+  | { readonly type: 'ChangeMemberRole'; readonly member: Member; readonly role: Role }
+  | { readonly type: 'RemoveMember'; readonly member: Member }
+
+/** One project, as far as one command goes. */
+export type ProjectState = {
+  readonly revision: number
+  readonly live: boolean
+  readonly visibility: Visibility
+  /** Of the members that the command names, by `memberKey`. */
+  readonly members: ReadonlyMap<string, Role>
+  readonly metadata: ReadonlyMap<string, string>
+}
+
+export function evolveProject(state: ProjectState, event: Event<ProjectFact>): ProjectState {
+  const next = { ...state, revision: state.revision + 1 }
+  const { data } = event
+  switch (event.type) {
+    case 'VisibilityChanged':
+      return { ...next, visibility: event.data.to }
+    case 'MetadataChanged': {
+      const metadata = new Map(state.metadata)
+      if (event.data.to === null) metadata.delete(event.data.name)
+      else metadata.set(event.data.name, event.data.to)
+      return { ...next, metadata }
+    }
+    case 'MemberAdded':
+      return { ...next, members: new Map([...state.members, [memberKey(event.data.member), event.data.role]]) }
+    case 'MemberRoleChanged':
+      return { ...next, members: new Map([...state.members, [memberKey(event.data.member), event.data.to]]) }
+    case 'MemberRemoved': {
+      const members = new Map(state.members)
+      members.delete(memberKey(event.data.member))
+      return { ...next, members }
+    }
+    default:
+      throw new Error(`a project's stream holds ${JSON.stringify(data)}`)
   }
 }
 
-/** Creates a project under a name that is free; nothing to do where the name stands for one already. */
-export function decide(state: ProjectsState, command: CreateProject): readonly ProjectFact[] {
-  if (state.named !== undefined) return []
-  const { id, name, owner, visibility } = command
-  return [ProjectCreated({ project: id, number: state.lastNumber + 1, name, visibility, owner })]
+export function decideProject(state: ProjectState, command: ProjectCommand): readonly ProjectFact[] | Rejection {
+  if (!state.live) return reject('NOT_FOUND', 'there is no such project')
+  switch (command.type) {
+    case 'ChangeVisibility':
+      return state.visibility === command.visibility ? [] : [VisibilityChanged({ from: state.visibility, to: command.visibility })]
+    case 'ChangeMetadata': {
+      const { name, value } = command
+      const from = state.metadata.get(name) ?? null
+      return from === value ? [] : [MetadataChanged({ name, from, to: value })]
+    }
+    case 'AddMember': {
+      const { member, role } = command
+      return state.members.has(memberKey(member)) ? reject('CONFLICT', 'is a member already') : [MemberAdded({ member, role })]
+    }
+    case 'ChangeMemberRole': {
+      const { member, role } = command
+      const from = state.members.get(memberKey(member))
+      if (from === undefined) return notMember
+      return from === role ? [] : [MemberRoleChanged({ member, from, to: role })]
+    }
+    case 'RemoveMember': {
+      const role = state.members.get(memberKey(command.member))
+      return role === undefined ? notMember : [MemberRemoved({ member: command.member, role })]
+    }
+  }
 }
+
+const notMember = reject('NOT_FOUND', 'is no member of this project')

@@ -1,8 +1,22 @@
 import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { Uuid, closed, eventType } from '../../ports/event.ts'
 import type { FactOf } from '../../ports/event.ts'
 
-/** Stands in the stream `projects`, since names are unique among all projects; carries the project's whole first state. */
+export const Visibility = Type.Union([Type.Literal('public'), Type.Literal('private')])
+
+/** The roles that a member can have; what each may do stands in `../access/roles.ts`. */
+export const Role = Type.Union(
+  (['projectAdmin', 'maintainer', 'developer', 'guest', 'limitedGuest', 'auditor'] as const).map((role) => Type.Literal(role)),
+)
+
+/** Who a member is. Through a group, everybody whom its directory or provider shows in it. */
+export const Member = Type.Object({ kind: Type.Union([Type.Literal('user'), Type.Literal('group')]), id: Uuid }, closed)
+
+/**
+ * Stands in the stream `projects`, since names are unique among all projects; carries the project's whole first state. The owner, where
+ * there is one (no robot is), is its first member, as projectAdmin.
+ */
 export const ProjectCreated = eventType(
   'ProjectCreated',
   Type.Object(
@@ -10,11 +24,46 @@ export const ProjectCreated = eventType(
       project: Uuid,
       number: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
       name: Type.String({ minLength: 1, maxLength: 255 }),
-      visibility: Type.Union([Type.Literal('public'), Type.Literal('private')]),
-      owner: Uuid,
+      visibility: Visibility,
+      owner: Type.Optional(Uuid),
     },
     closed,
   ),
 )
 
-export type ProjectFact = FactOf<typeof ProjectCreated>
+/** Ends all below it; the name is free. */
+export const ProjectDeleted = eventType('ProjectDeleted', Type.Object({ project: Uuid }, closed))
+
+export const projectsEvents = [ProjectCreated, ProjectDeleted] as const
+
+/** Of the set of projects. */
+export type ProjectsFact = FactOf<(typeof projectsEvents)[number]>
+
+/** Stands in `project-<id>`, as the ones below. */
+export const VisibilityChanged = eventType('VisibilityChanged', Type.Object({ from: Visibility, to: Visibility }, closed))
+
+/** One of the names and values that are kept for a project; null: none. */
+export const MetadataChanged = eventType(
+  'MetadataChanged',
+  Type.Object(
+    {
+      name: Type.String({ minLength: 1, maxLength: 255 }),
+      from: Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]),
+      to: Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]),
+    },
+    closed,
+  ),
+)
+
+export const MemberAdded = eventType('MemberAdded', Type.Object({ member: Member, role: Role }, closed))
+export const MemberRoleChanged = eventType('MemberRoleChanged', Type.Object({ member: Member, from: Role, to: Role }, closed))
+export const MemberRemoved = eventType('MemberRemoved', Type.Object({ member: Member, role: Role }, closed))
+
+export const projectEvents = [VisibilityChanged, MetadataChanged, MemberAdded, MemberRoleChanged, MemberRemoved] as const
+
+/** Of one project. */
+export type ProjectFact = FactOf<(typeof projectEvents)[number]>
+
+export type Visibility = Static<typeof Visibility>
+export type Role = Static<typeof Role>
+export type Member = Static<typeof Member>

@@ -1,8 +1,21 @@
 import { Type } from '@sinclair/typebox'
-import { Uuid, closed, eventType } from '../../ports/event.ts'
+import { SealedText, Uuid, closed, eventType } from '../../ports/event.ts'
 import type { FactOf } from '../../ports/event.ts'
 
 /** The registry's random id, which `origin` names. */
 export const RegistryCreated = eventType('RegistryCreated', Type.Object({ registry: Uuid }, closed))
 
-export type SettingsFact = FactOf<typeof RegistryCreated>
+const Value = Type.Union([Type.String({ maxLength: 20_000 }), Type.Number(), Type.Boolean(), Type.Null()])
+
+/** A setting was changed; null is its default. What is a secret stands sealed under the key named `secrets`. */
+export const SettingChanged = eventType(
+  'SettingChanged',
+  Type.Union([
+    Type.Object({ name: Type.String({ pattern: '^[a-z0-9_]{1,64}$' }), from: Value, to: Value }, closed),
+    Type.Object({ name: Type.String({ pattern: '^[a-z0-9_]{1,64}$' }), secret: Type.Literal(true), sealed: Type.Union([SealedText, Type.Null()]) }, closed),
+  ]),
+)
+
+export const settingsEvents = [RegistryCreated, SettingChanged] as const
+
+export type SettingsFact = FactOf<(typeof settingsEvents)[number]>

@@ -1,0 +1,94 @@
+import type { Sealer } from '../ports/key-store.ts'
+import type { createCredentialCheck } from '../identity/passwords/check.ts'
+import type { Verdict, Verifiers } from '../identity/passwords/verifiers.ts'
+import type { RobotRow, UserRow } from '../projections/identity-queries.ts'
+import type { IdentityReader } from '../projections/identity-reader.ts'
+
+/** Somebody who logged in, and by what: the event that set the secret. Another one there means that this login has ended. */
+export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id: string; readonly credential: string }
+
+/** `wait`: after failures, or while too many passwords are checked. `directory`: it could not be asked. */
+export type LoginRefusal =
+  | { readonly refused: true; readonly reason: 'credentials' }
+  | { readonly refused: true; readonly reason: 'wait'; readonly seconds: number }
+  | { readonly refused: true; readonly reason: 'directory' }
+
+/** Where somebody whose password is not kept here logs in. */
+export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wrong' | 'unavailable'>
+
+type Check = ReturnType<typeof createCredentialCheck<Login>>
+
+const WRONG: LoginRefusal = { refused: true, reason: 'credentials' }
+
+/**
+ * Logs in by name and secret: users by their password or the secret for the command line, robots by theirs. A name that nobody has
+ * costs what a known one does, and is answered as a wrong password is.
+ */
+export function createLogin(options: {
+  readonly identity: IdentityReader
+  readonly sealer: Sealer
+  readonly verifiers: Verifiers
+  readonly check: Check
+  /** Undefined where there is no directory. */
+  readonly outside: OutsideLogin | undefined
+  readonly robotPrefix: () => Promise<string>
+  /** Stores a password's verifier anew: it came from a scheme of the past. */
+  readonly upgrade: (user: UserRow, secret: string) => void
+  readonly now: () => Date
+}) {
+  const { identity, sealer, verifiers, check, outside, robotPrefix, upgrade, now } = options
+
+  async function verify(sealed: UserRow['verifier'], secret: string): Promise<Verdict | 'busy'> {
+    const verifier = sealed && (await sealer.open(sealed))
+    return verifier === undefined ? 'wrong' : verifiers.verify(verifier, secret)
+  }
+
+  async function robotNamed(name: string): Promise<RobotRow | undefined> {
+    const plus = name.indexOf('+')
+    if (plus < 0) return identity.robotByName(name, undefined)
+    const project = await identity.project(name.slice(0, plus))
+    return project && identity.robotByName(name.slice(plus + 1), project.id)
+  }
+
+  async function verifyRobot(name: string, secret: string): Promise<Login | 'wrong' | 'busy'> {
+    const robot = await robotNamed(name)
+    const good = robot !== undefined && !robot.disabled && (robot.expiresAt === undefined || robot.expiresAt > now())
+    const verdict = await verify(good ? robot.verifier : undefined, secret)
+    if (verdict === 'busy') return verdict
+    return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential }
+  }
+
+  async function verifyUser(name: string, secret: string): Promise<Login | 'wrong' | 'busy' | 'unavailable'> {
+    const user = await identity.userByName(name)
+    if (user?.cliVerifier !== undefined && user.cliCredential !== undefined && (await verify(user.cliVerifier, secret)) === 'right') {
+      return { kind: 'user', id: user.id, credential: user.cliCredential }
+    }
+    if (outside !== undefined && (user === undefined || user.source === 'ldap')) return outside(name, secret)
+    if (user?.verifier === undefined) return verifiers.verifyNobody(secret)
+    const verdict = await verify(user.verifier, secret)
+    if (verdict === 'busy' || verdict === 'wrong') return verdict
+    if (verdict === 'right, make anew') upgrade(user, secret)
+    return { kind: 'user', id: user.id, credential: user.credential }
+  }
+
+  return async function logIn(name: string, secret: string, address: string): Promise<Login | LoginRefusal> {
+    const prefix = await robotPrefix()
+    const isRobot = name.startsWith(prefix)
+    let unavailable = false
+    const checked = await check({ account: name, secret, address }, async () => {
+      const verified = isRobot ? await verifyRobot(name.slice(prefix.length), secret) : await verifyUser(name, secret)
+      unavailable = verified === 'unavailable'
+      return verified === 'unavailable' ? 'busy' : verified
+    })
+    if ('subject' in checked) return checked.subject
+    if (unavailable) return { refused: true, reason: 'directory' }
+    switch (checked.failed.status) {
+      case 'wrong':
+        return WRONG
+      case 'busy':
+        return { refused: true, reason: 'wait', seconds: 1 }
+      case 'wait':
+        return { refused: true, reason: 'wait', seconds: checked.failed.seconds }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto'
+import { refusal } from '../../oci/errors.ts'
+import type { Refusal } from '../../oci/errors.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { isReservedProject, splitRepositoryName } from '../../oci/names.ts'
+import type { RepositoryName, Tag } from '../../oci/names.ts'
+import { mayCreateProject, mayDelete, mayPull, mayPush } from '../../commands/access/rights.ts'
+import { projectsAggregate } from '../../commands/project/aggregate.ts'
+import { repositoryKey } from '../../ports/streams.ts'
+import type { RepositoryKey } from '../../ports/streams.ts'
+import type { ProjectRow } from '../../projections/identity-queries.ts'
+import type { Registry } from '../registry.ts'
+import type { RepositoryExchange } from './exchange.ts'
+import { unauthorized } from './challenge.ts'
+
+export type Action = 'pull' | 'push' | 'delete'
+export type Admitted = { readonly key: RepositoryKey; readonly project: ProjectRow }
+
+const QUESTIONS = { pull: mayPull, push: mayPush, delete: mayDelete } as const
+
+/**
+ * Lets a request through to a repository, or says why not. Where the caller may not even pull, the answer is `hidden`, the same as for a
+ * repository that is not there; a caller who is nobody, or whose token is too narrow, is told to log in, whether it is there or not.
+ */
+export async function admit(
+  registry: Registry,
+  exchange: RepositoryExchange,
+  action: Action,
+  what: Digest | Tag | undefined,
+  hidden: Refusal,
+): Promise<Admitted | Refusal> {
+  const { subject, scope, name } = exchange
+  if (scope?.allows(name, action) === false) return unauthorized(registry, { name, action, error: 'insufficient_scope' })
+  const project = await registry.identity.project(splitRepositoryName(name).project)
+  if (project !== undefined && QUESTIONS[action](subject, project, what, registry.now())) return admitted(project, name)
+  if (subject.kind === 'anonymous') return unauthorized(registry, { name, action })
+  return project !== undefined && mayPull(subject, project, what, registry.now()) ? refusal('DENIED') : hidden
+}
+
+function admitted(project: ProjectRow, name: RepositoryName): Admitted {
+  return { project, key: repositoryKey(project.id, splitRepositoryName(name).path) }
+}
+
+/** As `admit` for a push; a project that is not there is made, private, where the caller may create projects: they become its projectAdmin. */
+export async function admitPush(registry: Registry, exchange: RepositoryExchange, what: Digest | Tag | undefined): Promise<Admitted | Refusal> {
+  const denied = refusal('DENIED')
+  const found = await admit(registry, exchange, 'push', what, denied)
+  if (found !== denied) return found
+  const { subject, name } = exchange
+  const { project } = splitRepositoryName(name)
+  if ((await registry.identity.project(project)) !== undefined || !mayCreateProject(subject, await registry.everyoneCreatesProjects())) return denied
+  if (isReservedProject(project)) return refusal('NAME_INVALID', `no project can be called ${project}`)
+  const owner = subject.kind === 'user' ? { owner: subject.id } : {}
+  const command = { type: 'CreateProject', id: randomUUID(), name: project, ...owner, visibility: 'private' } as const
+  const { position } = await registry.handle(projectsAggregate(registry.decisionRows), command, exchange.command())
+  if (position !== undefined) await registry.visible(position)
+  // Whoever made it: layers are pushed side by side, and each may have found no project.
+  return admit(registry, exchange, 'push', what, denied)
+}
+
+/** Whether the caller may pull from another repository than the request's own, as for a mount. */
+export async function mayPullFrom(registry: Registry, { subject, scope }: RepositoryExchange, name: RepositoryName, digest: Digest): Promise<Admitted | undefined> {
+  if (scope?.allows(name, 'pull') === false) return undefined
+  const project = await registry.identity.project(splitRepositoryName(name).project)
+  return project !== undefined && mayPull(subject, project, digest, registry.now()) ? admitted(project, name) : undefined
+}
+

@@ -1,0 +1,96 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { Tag } from '../../oci/names.ts'
+import type { Member, Role, Visibility } from '../project/events.ts'
+import type { RobotPermission } from '../robot/events.ts'
+import { PUBLIC, ROLES, SYSTEM_AUDITOR, allows } from './roles.ts'
+import type { Permission } from './roles.ts'
+
+/** Who asks, with all that rights rest on, as it is at this moment. */
+export type Subject = Anonymous | User | Robot
+
+export type Anonymous = { readonly kind: 'anonymous'; readonly id: string }
+
+export type User = {
+  readonly kind: 'user'
+  readonly id: string
+  readonly name: string
+  readonly administrator: boolean
+  readonly auditor: boolean
+  /** The ids of the groups that the directory or provider showed at the last login. */
+  readonly groups: readonly string[]
+}
+
+export type Robot = { readonly kind: 'robot'; readonly id: string; readonly name: string; readonly permissions: readonly RobotPermission[] }
+
+/** A project that lives, as far as rights go. */
+export type ProjectAccess = {
+  readonly id: string
+  readonly visibility: Visibility
+  /** By `memberKey`. */
+  readonly members: ReadonlyMap<string, Role>
+}
+
+export function memberKey({ kind, id }: Member): string {
+  return `${kind}:${id}`
+}
+
+/** The roles that somebody has in a project, by themselves and through groups. */
+export function rolesIn(subject: Subject, { members }: Pick<ProjectAccess, 'members'>): Role[] {
+  if (subject.kind !== 'user') return []
+  const keys = [memberKey({ kind: 'user', id: subject.id }), ...subject.groups.map((id) => memberKey({ kind: 'group', id }))]
+  return keys.map((key) => members.get(key)).filter((role) => role !== undefined)
+}
+
+/** Whether somebody may do something in a project. */
+export function mayInProject(subject: Subject, project: ProjectAccess, permission: Permission): boolean {
+  if (subject.kind === 'user' && subject.administrator) return true
+  if (project.visibility === 'public' && allows(PUBLIC, permission)) return true
+  switch (subject.kind) {
+    case 'anonymous':
+      return false
+    case 'user':
+      return (subject.auditor && allows(SYSTEM_AUDITOR, permission)) || rolesIn(subject, project).some((role) => allows(ROLES[role], permission))
+    case 'robot':
+      return subject.permissions.some(
+        (each) => each.kind === 'project' && (each.project === '*' || each.project === project.id) && names(each, permission),
+      )
+  }
+}
+
+/** Whether somebody may do something on the registry itself. */
+export function mayInSystem(subject: Subject, permission: Permission): boolean {
+  switch (subject.kind) {
+    case 'anonymous':
+      return false
+    case 'user':
+      return subject.administrator || (subject.auditor && allows(SYSTEM_AUDITOR, permission))
+    case 'robot':
+      return subject.permissions.some((each) => each.kind === 'system' && names(each, permission))
+  }
+}
+
+function names({ access }: RobotPermission, { resource, action }: Permission): boolean {
+  return access.some((each) => each.resource === resource && each.action === action)
+}
+
+/**
+ * The questions of every door that moves bytes or changes what a repository holds. Immutability, quota, signature and scan policies come
+ * to stand here, which is why they are told what is meant and when.
+ */
+export function mayPull(subject: Subject, project: ProjectAccess, _what: Digest | Tag | undefined, _now: Date): boolean {
+  return mayInProject(subject, project, { resource: 'repository', action: 'pull' })
+}
+
+export function mayPush(subject: Subject, project: ProjectAccess, _what: Digest | Tag | undefined, _now: Date): boolean {
+  return mayInProject(subject, project, { resource: 'repository', action: 'push' })
+}
+
+export function mayDelete(subject: Subject, project: ProjectAccess, _what: Digest | Tag | undefined, _now: Date): boolean {
+  return mayInProject(subject, project, { resource: 'repository', action: 'delete' })
+}
+
+/** `everyone`: whether the registry lets every user create projects, or administrators only. */
+export function mayCreateProject(subject: Subject, everyone: boolean): boolean {
+  const asked = { resource: 'project', action: 'create' }
+  return mayInSystem(subject, asked) || (subject.kind === 'user' && everyone)
+}

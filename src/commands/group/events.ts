@@ -1,0 +1,27 @@
+import { Type } from '@sinclair/typebox'
+import { Uuid, closed, eventType } from '../../ports/event.ts'
+import type { FactOf } from '../../ports/event.ts'
+
+/** A group of an outside directory or provider. `dn` is its name there, for LDAP. All events stand in the stream `groups`. */
+export const GroupCreated = eventType(
+  'GroupCreated',
+  Type.Object(
+    {
+      group: Uuid,
+      number: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
+      name: Type.String({ minLength: 1, maxLength: 255 }),
+      source: Type.Union([Type.Literal('ldap'), Type.Literal('oidc')]),
+      dn: Type.Optional(Type.String({ minLength: 1, maxLength: 1_000 })),
+    },
+    closed,
+  ),
+)
+
+export const GroupRenamed = eventType('GroupRenamed', Type.Object({ group: Uuid, from: Type.String(), to: Type.String() }, closed))
+
+/** Ends all that the group was given. */
+export const GroupDeleted = eventType('GroupDeleted', Type.Object({ group: Uuid }, closed))
+
+export const groupEvents = [GroupCreated, GroupRenamed, GroupDeleted] as const
+
+export type GroupFact = FactOf<(typeof groupEvents)[number]>

@@ -1,0 +1,151 @@
+import type { Recorded } from '../ports/event.ts'
+import type { Sealed } from '../ports/key-store.ts'
+import { folded } from '../ports/same-name.ts'
+import { idOfStream, isActivity, isIdentity, stateFact } from './facts.ts'
+import type { IdentityQueries, KeyRow, ProjectRow, RobotRow, UserRow } from './identity-queries.ts'
+import { createMemory } from './memory.ts'
+import type { Memory } from './memory.ts'
+
+const MAX_PROJECTS = 10_000
+const MAX_SUBJECTS = 100_000
+
+type Id = { readonly id: string }
+export type Settings = ReadonlyMap<string, { readonly value: unknown } | { readonly sealed: Sealed }>
+
+export type IdentityReader = ReturnType<typeof createIdentityReader>
+
+/**
+ * What every request asks of who there is and who may do what: in memory where it was asked before, else one indexed read. `forget`
+ * takes each event of the state lane once its rows are committed, before its position is called visible: so what was taken away is
+ * refused from the answer on that says so.
+ */
+export function createIdentityReader(queries: () => IdentityQueries) {
+  /** Names lead to ids; a name that came to stand for another is found by looking at the thing itself. */
+  const projectIds = createMemory<Id>(MAX_PROJECTS)
+  const userIds = createMemory<Id>(MAX_SUBJECTS)
+  const robotIds = createMemory<Id>(MAX_SUBJECTS)
+  const projects = createMemory<ProjectRow>(MAX_PROJECTS)
+  const users = createMemory<UserRow>(MAX_SUBJECTS)
+  const robots = createMemory<RobotRow>(MAX_SUBJECTS)
+  const keys = createMemory<readonly KeyRow[]>(1)
+  const settings = createMemory<Settings>(1)
+
+  /** What a name stands for: by the remembered id where that still has the name, else by a look. */
+  async function byName<T extends Id>(
+    key: string,
+    ids: Memory<Id>,
+    things: Memory<T>,
+    hasName: (thing: T) => boolean,
+    find: () => Promise<string | undefined>,
+    read: (id: string) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const remembered = ids.peek(key)
+    const known = remembered && (things.peek(remembered.id) ?? (await read(remembered.id)))
+    if (known !== undefined && hasName(known)) return known
+    ids.drop(key)
+    const found = await ids.get(key, async () => asId(await find()))
+    const thing = found && (await read(found.id))
+    return thing !== undefined && hasName(thing) ? thing : undefined
+  }
+
+  const reader = {
+    projectById: (id: string): Promise<ProjectRow | undefined> => projects.get(id, () => queries().projectById(id)),
+
+    project: (name: string): Promise<ProjectRow | undefined> =>
+      byName(name, projectIds, projects, (project) => project.name === name, async () => (await queries().projectByName(name))?.id, reader.projectById),
+
+    user: (id: string): Promise<UserRow | undefined> => users.get(id, () => queries().user(id)),
+
+    userByName(name: string): Promise<UserRow | undefined> {
+      const key = folded(name)
+      return byName(key, userIds, users, (user) => folded(user.name) === key, () => queries().userIdByName(key), reader.user)
+    },
+
+    robot: (id: string): Promise<RobotRow | undefined> => robots.get(id, () => queries().robot(id)),
+
+    robotByName(name: string, project: string | undefined): Promise<RobotRow | undefined> {
+      const hasName = (robot: RobotRow): boolean => robot.name === name && robot.project === project
+      return byName(`${project ?? ''} ${name}`, robotIds, robots, hasName, () => queries().robotIdByName(name, project), reader.robot)
+    },
+
+    async signingKeys(): Promise<readonly KeyRow[]> {
+      return (await keys.get('', () => queries().signingKeys())) ?? []
+    },
+
+    async settings(): Promise<Settings> {
+      return (await settings.get('', () => queries().settings())) ?? new Map()
+    },
+
+    forget({ event, stream }: Recorded): void {
+      if (isActivity(event)) return
+      const fact = stateFact(event)
+      if (!isIdentity(fact)) return
+      switch (fact.type) {
+        case 'RegistryCreated':
+        case 'VerifierKeyMade':
+        case 'GroupCreated':
+        case 'GroupRenamed':
+          return
+        case 'SettingChanged':
+          settings.drop('')
+          return
+        case 'SigningKeyMade':
+          keys.drop('')
+          return
+        case 'UserCreated':
+        case 'PersonChanged':
+        case 'UserDeleted':
+        case 'SubjectForgotten':
+        case 'AdministratorGranted':
+        case 'AdministratorRevoked':
+        case 'AuditorGranted':
+        case 'AuditorRevoked':
+          users.drop(fact.data.user)
+          return
+        case 'PasswordChanged':
+        case 'CliSecretChanged':
+        case 'UserGroupsChanged':
+          users.drop(idOfStream(stream))
+          return
+        case 'GroupDeleted':
+          // Seldom, and a group may be a member of any project.
+          users.clear()
+          projects.clear()
+          return
+        case 'RobotCreated':
+        case 'RobotDeleted':
+          robots.drop(fact.data.robot)
+          return
+        case 'RobotChanged':
+        case 'RobotSecretRefreshed':
+          robots.drop(idOfStream(stream))
+          return
+        case 'ProjectCreated':
+          projects.drop(fact.data.project)
+          return
+        case 'ProjectDeleted':
+          projects.drop(fact.data.project)
+          // Its robots end with it.
+          robots.clear()
+          return
+        case 'VisibilityChanged':
+        case 'MetadataChanged':
+        case 'MemberAdded':
+        case 'MemberRoleChanged':
+        case 'MemberRemoved':
+          projects.drop(idOfStream(stream))
+          return
+      }
+    },
+
+    /** When another version of the read models goes live. */
+    clear(): void {
+      for (const memory of [projectIds, userIds, robotIds, projects, users, robots, keys, settings]) memory.clear()
+    },
+  }
+  return reader
+}
+
+function asId(id: string | undefined): Id | undefined {
+  return id === undefined ? undefined : { id }
+}
