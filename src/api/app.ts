@@ -6,7 +6,8 @@ import type { Handler, ServerLog } from './server.ts'
 import { healthRoutes } from './health/health.ts'
 import type { Readiness } from './health/health.ts'
 import type { Metrics } from './metrics.ts'
-import { refused, send } from './oci/exchange.ts'
+import { send } from './reply.ts'
+import { refused } from './oci/exchange.ts'
 import { refusal } from '../oci/errors.ts'
 
 /** Everything that the server answers: /v2 by a plain function, since it is the hot path, and the rest by Express. */

@@ -2,6 +2,7 @@ import type { Subject } from '../commands/access/rights.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { Login, LoginRefusal } from './login.ts'
+import type { RequestHead } from './request-head.ts'
 
 /** What a token was given for. */
 export type Scope = {
@@ -18,7 +19,7 @@ export type TokenClaims = Login & { readonly scope: Scope }
 /** Why a request's credentials let nobody in. */
 export type AuthRefusal = LoginRefusal | { readonly refused: true; readonly reason: 'token'; readonly why: string }
 
-export type Authenticate = (authorization: string | undefined, address: string) => Promise<Identified | AuthRefusal>
+export type Authenticate = (request: RequestHead, address: string) => Promise<Identified | AuthRefusal>
 
 /**
  * Who asks, by the Authorization header: nobody, a name and secret (Basic), or a token of `/service/token` (Bearer). However they came,
@@ -36,7 +37,7 @@ export function createAuthenticator(options: {
 }): Authenticate {
   const { identity, logIn, verifyToken, anonymous, now } = options
 
-  return async (authorization, address) => {
+  return async ({ headers: { authorization } }, address) => {
     if (authorization === undefined) return { subject: anonymous(), scope: undefined }
     const [, scheme = '', value = ''] = /^([A-Za-z]+) +(.*)$/.exec(authorization) ?? []
     switch (scheme.toLowerCase()) {

@@ -3,6 +3,7 @@ import type { createCredentialCheck } from '../identity/passwords/check.ts'
 import type { Verdict, Verifiers } from '../identity/passwords/verifiers.ts'
 import type { RobotRow, UserRow } from '../projections/identity-queries.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
+import type { SettingsReader } from './settings.ts'
 
 /** Somebody who logged in, and by what: the event that set the secret. Another one there means that this login has ended. */
 export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id: string; readonly credential: string }
@@ -31,12 +32,12 @@ export function createLogin(options: {
   readonly check: Check
   /** Undefined where there is no directory. */
   readonly outside: OutsideLogin | undefined
-  readonly robotPrefix: () => Promise<string>
+  readonly settings: SettingsReader
   /** Stores a password's verifier anew: it came from a scheme of the past. */
   readonly upgrade: (user: UserRow, secret: string) => void
   readonly now: () => Date
 }) {
-  const { identity, sealer, verifiers, check, outside, robotPrefix, upgrade, now } = options
+  const { identity, sealer, verifiers, check, outside, settings, upgrade, now } = options
 
   async function verify(sealed: UserRow['verifier'], secret: string): Promise<Verdict | 'busy'> {
     const verifier = sealed && (await sealer.open(sealed))
@@ -72,7 +73,7 @@ export function createLogin(options: {
   }
 
   return async function logIn(name: string, secret: string, address: string): Promise<Login | LoginRefusal> {
-    const prefix = await robotPrefix()
+    const { robot_name_prefix: prefix } = await settings()
     const isRobot = name.startsWith(prefix)
     let unavailable = false
     const checked = await check({ account: name, secret, address }, async () => {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Metrics } from './metrics.ts'
+import type { SettingsReader } from './settings.ts'
 import type { PullRecorder } from '../commands/activity/record.ts'
 import type { Handle } from '../commands/handle.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -27,7 +28,7 @@ export type Registry = {
   readonly sparse: boolean
   /** Where tokens are to be had, as a value of WWW-Authenticate. */
   readonly tokens: { readonly challenge: (wanted: { readonly scope: string | undefined; readonly error: 'insufficient_scope' | 'invalid_token' | undefined }) => string }
-  readonly everyoneCreatesProjects: () => Promise<boolean>
+  readonly settings: SettingsReader
   readonly now: () => Date
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'pulled' | 'pushed'>

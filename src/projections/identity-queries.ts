@@ -96,6 +96,11 @@ export function identityQueries(rows: Rows) {
       return found[0] && toProject(found[0])
     },
 
+    /** Whether it lives or not: no other gets its number. */
+    async projectIdByNumber(number: number): Promise<string | undefined> {
+      return (await rows<{ id: string }>('project by number', (schema) => `select id from ${schema}.projects where number = $1`, [number]))[0]?.id
+    },
+
     /** The live projects that are public, or where one of `members` is a member, or whose id is given: what somebody could see at most. */
     async projectsInReach(members: readonly string[], ids: readonly string[]): Promise<ProjectRow[]> {
       const found = await rows<StoredProject>(

@@ -54,6 +54,11 @@ export function createIdentityReader(queries: () => IdentityQueries) {
     project: (name: string): Promise<ProjectRow | undefined> =>
       byName(name, projectIds, projects, (project) => project.name === name, async () => (await queries().projectByName(name))?.id, reader.projectById),
 
+    async projectByNumber(number: number): Promise<ProjectRow | undefined> {
+      const found = await projectIds.get(`#${number}`, async () => asId(await queries().projectIdByNumber(number)))
+      return found && reader.projectById(found.id)
+    },
+
     user: (id: string): Promise<UserRow | undefined> => users.get(id, () => queries().user(id)),
 
     userByName(name: string): Promise<UserRow | undefined> {

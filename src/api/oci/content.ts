@@ -7,7 +7,8 @@ import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
 import type { ByteRange } from '../../ports/blob-store.ts'
 import type { Registry } from '../registry.ts'
 import { admit } from './admit.ts'
-import type { Reply, RepositoryExchange } from './exchange.ts'
+import type { Reply } from '../reply.ts'
+import type { RepositoryExchange } from './exchange.ts'
 import { matchesEtag, mayRange, parseRange } from './ranges.ts'
 
 /** `GET` and `HEAD /v2/<name>/manifests/<reference>` (end-3, main branch: with ranges and conditions). */

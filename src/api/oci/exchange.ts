@@ -1,127 +1,25 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { finished, pipeline } from 'node:stream/promises'
 import { ociErrors } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/names.ts'
-import type { Caller } from '../../commands/activity/record.ts'
-import type { CommandContext } from '../../commands/handle.ts'
-import type { Subject } from '../../commands/access/rights.ts'
-import type { Position } from '../../ports/position.ts'
-import type { Scope } from '../authenticate.ts'
+import { json } from '../reply.ts'
+import type { Reply } from '../reply.ts'
 import type { RequestHead } from '../request-head.ts'
+import type { Requester } from '../requester.ts'
 
 /** A request to /v2 once it is known who asks. */
-export type Exchange = {
+export type Exchange = Requester & {
   readonly request: RequestHead
   /** The request's body. A client that waits to be asked for it (`Expect: 100-continue`) is asked when it is taken, and once. */
   readonly body: () => AsyncIterable<Buffer>
   readonly query: URLSearchParams
-  readonly requestId: string
-  readonly subject: Subject
-  /** What its token was given for; undefined where it came without one, and rights alone decide. */
-  readonly scope: Scope | undefined
-  readonly caller: Caller
-  /** Aborts when the log has taken longer than a request waits for. */
-  readonly command: () => CommandContext
 }
 
 /** A request that names a repository. */
 export type RepositoryExchange = Exchange & { readonly name: RepositoryName }
-
-/** An answer as a value. The length is always said; the body of an answer to HEAD is left out where it is written. */
-export type Reply = {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
-  readonly body?: Buffer | string
-  readonly stream?: { readonly bytes: AsyncIterable<Buffer>; readonly sizeBytes: number }
-  /** The length that HEAD says, where there is no body at hand. */
-  readonly sizeBytes?: number
-}
-
-export function json(status: number, value: unknown, headers: Reply['headers'] = {}): Reply {
-  return { status, headers: { 'Content-Type': 'application/json; charset=utf-8', ...headers }, body: JSON.stringify(value) }
-}
 
 /** The specification's error document. */
 export function refused({ code, message, detail, status, headers }: Refusal): Reply {
   const answer = { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] }
   const retry = code === 'UNAVAILABLE' || code === 'TOOMANYREQUESTS' ? { 'Retry-After': '5' } : {}
   return json(status ?? ociErrors[code].status, answer, { ...retry, ...headers })
-}
-
-export function positionHeader(position: Position | undefined): Record<string, string> {
-  return position === undefined ? {} : { 'Varve-Position': position }
-}
-
-/** Whether an answer leaves without its body (RFC 9110 §6.4.1). */
-export function isBodiless(method: string | undefined, status: number): boolean {
-  return method === 'HEAD' || status === 204 || status === 304
-}
-
-/** An answer's headers, those that every answer carries among them: name, value, name, value … */
-export function headersOf(reply: Reply, requestId?: string): string[] {
-  const { status, headers = {}, body, stream } = reply
-  const list = requestId === undefined ? [] : ['Docker-Distribution-Api-Version', 'registry/2.0', 'X-Request-Id', requestId]
-  for (const name in headers) {
-    const value = headers[name]
-    if (typeof value === 'object') for (const each of value) list.push(name, each)
-    else list.push(name, String(value))
-  }
-  if (status !== 204 && status !== 304) {
-    const length = stream?.sizeBytes ?? reply.sizeBytes ?? (body === undefined ? 0 : Buffer.byteLength(body))
-    list.push('Content-Length', String(length))
-  }
-  return list
-}
-
-/** Above this, an unread body is not worth reading for the connection's sake. */
-const MAX_DRAINED_BYTES = 1024 * 1024
-/** How long a client that still sends gets to read its answer, and one that sends nothing more. */
-const LINGER_MS = 10_000
-const SILENCE_MS = 1_000
-
-/**
- * Writes an answer. The three ends of a body: all of it went, the source failed (the connection is cut: its length was said), the
- * client left.
- */
-export async function send(request: IncomingMessage, response: ServerResponse, reply: Reply, requestId?: string): Promise<void> {
-  const { status, body, stream } = reply
-  const headers = headersOf(reply, requestId)
-  const unread = !request.complete && hasBody(request) && Number(request.headers['content-length'] ?? Infinity) > MAX_DRAINED_BYTES
-  if (unread) headers.push('Connection', 'close')
-  response.writeHead(status, headers)
-  const bodiless = isBodiless(request.method, status)
-  if (stream !== undefined && !bodiless) {
-    await pipeline(stream.bytes, response)
-    return
-  }
-  if (unread) {
-    // In one write: the connection may be cut at once, when what follows is no body.
-    if (body === undefined || bodiless) response.flushHeaders()
-    else response.write(body)
-    await discard(request)
-    response.end()
-  } else response.end(bodiless ? undefined : body)
-}
-
-/** Closing a connection over unread bytes resets it, and the client may lose the answer: so they are read for a while, and dropped. */
-async function discard(request: IncomingMessage): Promise<void> {
-  const silent = new AbortController()
-  const timer = setTimeout(() => {
-    silent.abort()
-  }, SILENCE_MS)
-  request.on('data', () => timer.refresh())
-  // However it ends: the body's end, the client's, or the time's.
-  await finished(request, { signal: AbortSignal.any([silent.signal, AbortSignal.timeout(LINGER_MS)]) }).catch(() => undefined)
-  clearTimeout(timer)
-}
-
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-}
-
-/** How a stream says that the other end of the connection is not there any more. */
-export function isClientGone(error: unknown): boolean {
-  const gone = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT']
-  return error instanceof Error && 'code' in error && gone.some((code) => code === error.code)
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerLog } from '../server.ts'
 import { askForBody } from '../server.ts'
-import { isClientGone, send } from './exchange.ts'
+import { isClientGone, send } from '../reply.ts'
 import type { OciAnswerer } from './router.ts'
 
 /** Requests to /v2 as node:http gives them. */

@@ -8,8 +8,9 @@ import { projectsInReach } from '../reach.ts'
 import type { Registry } from '../registry.ts'
 import { admit } from './admit.ts'
 import { unauthorized } from './challenge.ts'
-import { json } from './exchange.ts'
-import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
+import { json } from '../reply.ts'
+import type { Reply } from '../reply.ts'
+import type { Exchange, RepositoryExchange } from './exchange.ts'
 
 const PAGE = 1_000
 const MAX_PAGE = 10_000

@@ -11,8 +11,9 @@ import { repositoryAggregate } from '../../commands/repository/aggregate.ts'
 import type { RepositoryCommand } from '../../commands/repository/decide.ts'
 import type { Registry } from '../registry.ts'
 import { admit, admitPush } from './admit.ts'
-import { positionHeader } from './exchange.ts'
-import type { Reply, RepositoryExchange } from './exchange.ts'
+import { positionHeader } from '../reply.ts'
+import type { Reply } from '../reply.ts'
+import type { RepositoryExchange } from './exchange.ts'
 
 /** More tags in one push than this get 414 (main branch: at least ten must be taken). */
 const MAX_TAGS = 500

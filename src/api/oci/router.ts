@@ -1,30 +1,23 @@
-import { LRUCache } from 'lru-cache'
 import { parseDigest } from '../../oci/digest.ts'
 import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { parseReference, parseRepositoryName } from '../../oci/names.ts'
-import { LogUnavailableError } from '../../commands/activity/record.ts'
-import type { Caller } from '../../commands/activity/record.ts'
-import { ContentionError } from '../../commands/handle.ts'
 import { parseUploadId } from '../../ports/blob-store.ts'
-import { ClockError } from '../../ports/event-log.ts'
-import type { Sealer } from '../../ports/key-store.ts'
-import { isPassing } from '../../projections/runner.ts'
-import type { AuthRefusal, Authenticate } from '../authenticate.ts'
-import type { Subject } from '../../commands/access/rights.ts'
+import type { AuthRefusal } from '../authenticate.ts'
 import type { Registry } from '../registry.ts'
 import type { RequestHead } from '../request-head.ts'
+import type { Identify } from '../requester.ts'
+import { isUnavailable } from '../unavailable.ts'
 import { getBlob, getManifest } from './content.ts'
 import { unauthorized } from './challenge.ts'
-import { json, refused } from './exchange.ts'
-import type { Exchange, Reply, RepositoryExchange } from './exchange.ts'
+import { json } from '../reply.ts'
+import { refused } from './exchange.ts'
+import type { Reply } from '../reply.ts'
+import type { Exchange, RepositoryExchange } from './exchange.ts'
 import { listReferrers, listRepositories, listTags } from './lists.ts'
 import { deleteBlob, deleteManifest, putManifest } from './manifests.ts'
 import { cancelUpload, getUpload, patchUpload, putUpload, startUpload } from './uploads.ts'
 
-/** How long an append may take before its caller is told 503: a leader election must not break a docker push. */
-const LOG_PATIENCE_MS = 10_000
-const MAX_USER_AGENT = 256
 /** Nobody adds to it. */
 const NO_QUERY = new URLSearchParams()
 
@@ -103,26 +96,6 @@ function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
   return refusal('UNSUPPORTED', 'the method is not supported here', { status: 405, headers: { Allow: methods.join(', ') } })
 }
 
-/** One caller object for the same person, address and agent: pulls in a batch share it, and its sealed part is made once. */
-function createCallers(sealer: Sealer) {
-  const known = new LRUCache<string, Caller>({ max: 10_000 })
-  return async (who: Subject, address: string, userAgent: string): Promise<Caller> => {
-    // Neither an id nor an address holds a space.
-    const key = `${who.id} ${address} ${userAgent}`
-    const found = known.get(key)
-    if (found !== undefined) return found
-    const clear = JSON.stringify({ ...(who.kind === 'anonymous' ? {} : { name: who.name }), address, userAgent })
-    const caller: Caller = { kind: who.kind, private: await sealer.seal(who.id, clear), subject: who.id }
-    known.set(key, caller)
-    return caller
-  }
-}
-
-/** The user agent as it can be stored: well-formed, without U+0000, not endless. */
-function storable(text: string): string {
-  return text.slice(0, MAX_USER_AGENT).replaceAll('\u0000', '\ufffd').toWellFormed()
-}
-
 function notLetIn(registry: Registry, why: AuthRefusal): Refusal {
   switch (why.reason) {
     case 'credentials':
@@ -150,12 +123,9 @@ export type OciAnswerer = (request: RequestHead, body: Body, requestId: string) 
 /** What answers everything under /v2: who asks, what is asked, the answer, and what failures say. */
 export function createOciAnswerer(options: {
   readonly registry: Registry
-  readonly authenticate: Authenticate
-  readonly sealer: Sealer
-  readonly addressOf: (request: RequestHead) => string
+  readonly identify: Identify
 }): OciAnswerer {
-  const { registry, authenticate, sealer, addressOf } = options
-  const callerOf = createCallers(sealer)
+  const { registry, identify } = options
 
   function failureReply(error: unknown, body: Body, requestId: string): Reply {
     if (body.failed(error)) return refused(refusal('BLOB_UPLOAD_INVALID', 'the request ended before its body'))
@@ -171,27 +141,9 @@ export function createOciAnswerer(options: {
     const [path, query] = splitOnce(request.url ?? '/', '?')
     const answerer = answererOf(path)
     try {
-      const address = addressOf(request)
-      const identified = await authenticate(request.headers.authorization, address)
-      if ('refused' in identified) return refused(notLetIn(registry, identified))
-      const { subject, scope } = identified
-      const caller = await callerOf(subject, address, storable(request.headers['user-agent'] ?? ''))
-      const exchange: Exchange = {
-        request,
-        body: () => body.read(),
-        query: query === '' ? NO_QUERY : new URLSearchParams(query),
-        requestId,
-        subject,
-        scope,
-        caller,
-        command: () => ({
-          actor: { kind: caller.kind, subject: caller.subject },
-          ...(caller.private === undefined ? {} : { private: caller.private }),
-          requestId,
-          now: registry.now,
-          signal: AbortSignal.timeout(LOG_PATIENCE_MS),
-        }),
-      }
+      const requester = await identify(request, requestId)
+      if ('refused' in requester) return refused(notLetIn(registry, requester))
+      const exchange: Exchange = { ...requester, request, body: () => body.read(), query: query === '' ? NO_QUERY : new URLSearchParams(query) }
       const answered = await answerer(registry, exchange)
       return isRefusal(answered) ? refused(answered) : answered
     } catch (error) {
@@ -203,10 +155,4 @@ export function createOciAnswerer(options: {
 function splitOnce(text: string, separator: string): [string, string] {
   const index = text.indexOf(separator)
   return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)]
-}
-
-function isUnavailable(error: unknown): boolean {
-  if (error instanceof LogUnavailableError || error instanceof ClockError || error instanceof ContentionError) return true
-  if (error instanceof DOMException && (error.name === 'TimeoutError' || error.name === 'AbortError')) return true
-  return isPassing(error)
 }

@@ -12,8 +12,9 @@ import type { Position } from '../../ports/position.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { Registry } from '../registry.ts'
 import { admit, admitPush, mayPullFrom } from './admit.ts'
-import { positionHeader } from './exchange.ts'
-import type { Reply, RepositoryExchange } from './exchange.ts'
+import { positionHeader } from '../reply.ts'
+import type { Reply } from '../reply.ts'
+import type { RepositoryExchange } from './exchange.ts'
 import { parseContentRange } from './ranges.ts'
 
 /** A mount without a source looks at this many repositories that hold the blob. */

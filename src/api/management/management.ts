@@ -1,0 +1,27 @@
+import type { Handle } from '../../commands/handle.ts'
+import type { DecisionRows } from '../../ports/decision-rows.ts'
+import type { Sealer } from '../../ports/key-store.ts'
+import type { Position } from '../../ports/position.ts'
+import type { CatalogueQueries } from '../../projections/catalogue-queries.ts'
+import type { IdentityQueries } from '../../projections/identity-queries.ts'
+import type { IdentityReader } from '../../projections/identity-reader.ts'
+import type { Verifiers } from '../../identity/passwords/verifiers.ts'
+import type { ServerLog } from '../server.ts'
+import type { SettingsReader } from '../settings.ts'
+
+/** What the doors of `/api` work with. */
+export type Management = {
+  readonly identity: IdentityReader
+  readonly queries: () => CatalogueQueries & IdentityQueries
+  readonly decisionRows: DecisionRows
+  readonly handle: Handle
+  readonly visible: (position: Position) => Promise<boolean>
+  readonly sealer: Sealer
+  readonly verifiers: Verifiers
+  readonly settings: SettingsReader
+  readonly release: string
+  readonly publicUrl: string
+  readonly now: () => Date
+  readonly logger: Pick<ServerLog, 'warn' | 'error'>
+}
+

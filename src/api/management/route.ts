@@ -1,0 +1,63 @@
+import type { Static, TObject, TSchema } from '@sinclair/typebox'
+import type { Permission } from '../../commands/access/roles.ts'
+import type { Rejection } from '../../commands/rejection.ts'
+import type { ProjectRow } from '../../projections/identity-queries.ts'
+import type { RequestHead } from '../request-head.ts'
+import type { Requester } from '../requester.ts'
+import type { Management } from './management.ts'
+
+/**
+ * Who may use a route: everybody; whoever logged in; who may do something on the registry itself; or in the project that the path names
+ * (`project_name_or_id`, or `project_id`), who may do something there. A user's own matters are `identified`, and the handler looks.
+ */
+export type Needs = 'everybody' | 'identified' | { readonly system: Permission } | { readonly project: Permission }
+
+/** What a management route answers. A body is sent as JSON. */
+export type Answer = {
+  readonly status: number
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A request that cannot be done, in Harbor's words for it. */
+export type ApiError = { readonly refused: true; readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 429 | 500 | 503; readonly code: string; readonly message: string }
+
+/** A request once it was let through. */
+export type Asked = Requester & {
+  readonly request: RequestHead
+  /** The project that the path names, where the route needs a right in one. */
+  readonly project: ProjectRow | undefined
+}
+
+type Input<P extends TObject, Q extends TObject, B extends TSchema> = { readonly params: Static<P>; readonly query: Static<Q>; readonly body: Static<B> }
+
+/** What is said of a route, for the router and for the document. */
+export type RouteDefinition<P extends TObject, Q extends TObject, B extends TSchema> = {
+  readonly method: 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete'
+  /** Below the API's own path, with parameters as `{name}`. */
+  readonly path: string
+  readonly summary: string
+  readonly tag: string
+  readonly needs: Needs
+  readonly params?: P
+  readonly query?: Q
+  readonly body?: B
+  /** By status; undefined: without a body. */
+  readonly answers: Readonly<Record<number, TSchema | undefined>>
+  readonly handle: (management: Management, asked: Asked, input: Input<P, Q, B>) => Promise<Answer | ApiError | Rejection>
+}
+
+/** A route whose input was checked by its schemas. */
+export type Route = Omit<RouteDefinition<TObject, TObject, TSchema>, 'handle'> & {
+  readonly handle: (management: Management, asked: Asked, input: Input<TObject, TObject, TSchema>) => Promise<Answer | ApiError | Rejection>
+}
+
+/** Ties a route's handler to the types of its schemas. */
+export function route<P extends TObject, Q extends TObject, B extends TSchema>(definition: RouteDefinition<P, Q, B>): Route {
+  // The router calls it only with what the schemas let through.
+  return definition as unknown as Route
+}
+
+export function apiError(status: ApiError['status'], code: string, message: string): ApiError {
+  return { refused: true, status, code, message }
+}

@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import type { TSchema } from '@sinclair/typebox'
+import { Ajv } from 'ajv'
+import type { ValidateFunction } from 'ajv'
+import express from 'express'
+import type { ErrorRequestHandler, Request, Response, Router } from 'express'
+import { mayInProject, mayInSystem } from '../../commands/access/rights.ts'
+import type { ProjectRow } from '../../projections/identity-queries.ts'
+import { json, send } from '../reply.ts'
+import type { Reply } from '../reply.ts'
+import type { Identify, Requester } from '../requester.ts'
+import { isUnavailable } from '../unavailable.ts'
+import { errorReply, notLetIn } from './errors.ts'
+import type { Management } from './management.ts'
+import { apiError } from './route.ts'
+import type { Answer, ApiError, Route } from './route.ts'
+import type { Rejection } from '../../commands/rejection.ts'
+
+const MAX_BODY = '1mb'
+
+/** Serves routes below a path. What a route needs is looked at before its input is. */
+export function managementRouter(routes: readonly Route[], management: Management, identify: Identify): Router {
+  const router = express.Router({ caseSensitive: true })
+  const ajv = new Ajv({ coerceTypes: true, allErrors: true, strict: true, useDefaults: true })
+  ajv.addFormat('date-time', { type: 'string', validate: (text: string) => !Number.isNaN(Date.parse(text)) })
+  const bodies = new Ajv({ allErrors: true, strict: true })
+  bodies.addFormat('date-time', { type: 'string', validate: (text: string) => !Number.isNaN(Date.parse(text)) })
+  const compiled = new Map(routes.map((each) => [each, { params: checkOf(ajv, each.params), query: checkOf(ajv, each.query), body: checkOf(bodies, each.body) }]))
+
+  async function answer(route: Route, request: Request, requestId: string): Promise<Reply> {
+    const requester = await identify(request, requestId)
+    if ('refused' in requester) return notLetIn(requester)
+    // A registry token was given for /v2 alone.
+    if (requester.scope !== undefined) return notLetIn({ refused: true, reason: 'credentials' })
+    const admitted = await admit(management, route, requester, request)
+    if ('refused' in admitted) return errorReply(admitted)
+    const checks = compiled.get(route)
+    const params = { ...request.params }
+    const query = { ...request.query }
+    const body: unknown = request.body
+    const fault = faultOf('path', checks?.params, params) ?? faultOf('query', checks?.query, query) ?? faultOf('body', checks?.body, body)
+    if (fault !== undefined) return errorReply(apiError(400, 'BAD_REQUEST', fault))
+    return replyOf(await route.handle(management, { ...requester, request, project: admitted.project }, { params, query, body }))
+  }
+
+  for (const each of routes) {
+    const path = each.path.replaceAll(/\{(\w+)\}/g, ':$1')
+    const parse = each.body === undefined ? [] : [express.json({ limit: MAX_BODY, strict: false, type: () => true })]
+    router[each.method](path, ...parse, async (request: Request, response: Response) => {
+      const requestId = randomUUID()
+      let reply: Reply
+      try {
+        reply = await answer(each, request, requestId)
+      } catch (error) {
+        reply = failure(management, error, requestId)
+      }
+      await send(request, response, { ...reply, headers: { 'X-Request-Id': requestId, ...reply.headers } })
+    })
+  }
+  router.use(async (request: Request, response: Response) => {
+    await send(request, response, errorReply(apiError(404, 'NOT_FOUND', 'there is nothing at this path')))
+  })
+  const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
+    const tooLarge = error instanceof Error && 'type' in error && error.type === 'entity.too.large'
+    await send(request, response, errorReply(tooLarge ? apiError(413, 'TOO_LARGE', `a body is at most ${MAX_BODY}`) : apiError(400, 'BAD_REQUEST', 'the body is no JSON')))
+  }
+  router.use(onError)
+  return router
+}
+
+function failure({ logger }: Management, error: unknown, requestId: string): Reply {
+  if (isUnavailable(error)) {
+    logger.warn({ requestId, err: error }, 'a request found the log or Postgres away')
+    return errorReply(apiError(503, 'UNAVAILABLE', 'the registry cannot answer for the moment'), { 'Retry-After': 5 })
+  }
+  logger.error({ requestId, err: error }, 'a request failed')
+  return errorReply(apiError(500, 'INTERNAL', `the request failed; the server's log says why under ${requestId}`))
+}
+
+function checkOf(ajv: Ajv, schema: TSchema | undefined): ValidateFunction | undefined {
+  return schema && ajv.compile(schema)
+}
+
+function faultOf(where: string, check: ValidateFunction | undefined, value: unknown): string | undefined {
+  if (check === undefined || check(value)) return undefined
+  const [first] = check.errors ?? []
+  return `${where}${first?.instancePath.replaceAll('/', '.') ?? ''} ${first?.message ?? 'is not understood'}`
+}
+
+function replyOf(answered: Answer | ApiError | Rejection): Reply {
+  if ('refused' in answered) return errorReply(answered)
+  const { status, body, headers = {} } = answered
+  return body === undefined ? { status, headers } : json(status, body, headers)
+}
+
+const unauthorized = apiError(401, 'UNAUTHORIZED', 'log in first')
+const forbidden = apiError(403, 'FORBIDDEN', 'this is more than your role allows')
+
+/** What a route needs. A project that the caller may not read is answered as one that is not there. */
+async function admit(
+  { identity }: Management,
+  { needs }: Route,
+  { subject }: Requester,
+  request: Request,
+): Promise<{ readonly project: ProjectRow | undefined } | ApiError> {
+  if (needs === 'everybody') return { project: undefined }
+  const anonymous = subject.kind === 'anonymous'
+  if (needs === 'identified') return anonymous ? unauthorized : { project: undefined }
+  if ('system' in needs) return mayInSystem(subject, needs.system) ? { project: undefined } : anonymous ? unauthorized : forbidden
+  const { project_name_or_id: nameOrId, project_id: id, project_name: name } = request.params
+  const project = await projectOf(identity, String(nameOrId ?? id ?? name), nameOrId === undefined ? name !== undefined : request.get('X-Is-Resource-Name')?.toLowerCase() === 'true')
+  if (project !== undefined && mayInProject(subject, project, needs.project)) return { project }
+  if (anonymous) return unauthorized
+  return project !== undefined && mayInProject(subject, project, { resource: 'project', action: 'read' }) ? forbidden : apiError(404, 'NOT_FOUND', 'there is no such project')
+}
+
+/** Harbor takes a number for a project's id, unless the request says that names are meant; anything else is a name. */
+async function projectOf(identity: Management['identity'], text: string, isName: boolean): Promise<ProjectRow | undefined> {
+  return !isName && /^[0-9]{1,10}$/.test(text) ? identity.projectByNumber(Number(text)) : identity.project(text)
+}
