@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Subject } from '../commands/rights.ts'
 import type { UserFact } from '../commands/user/events.ts'
-import { makeVerifier, verifyPassword } from '../commands/user/password.ts'
+import { makeArgon2Verifier, matchesArgon2, parseVerifier } from '../identity/passwords/schemes.ts'
 import type { Event } from '../ports/event.ts'
 import type { EventLog } from '../ports/event-log.ts'
 import type { Sealer } from '../ports/key-store.ts'
@@ -26,7 +26,7 @@ export async function createAuthenticator(log: EventLog, sealer: Sealer): Promis
     if (name === undefined || verifier === undefined) continue
     users.set(name, { subject: { id: data.user, name, administrator: data.administrator }, verifier })
   }
-  const nobody = await makeVerifier(randomBytes(16).toString('hex'))
+  const nobody = await makeArgon2Verifier(randomBytes(16).toString('hex'))
   const hashKey = randomBytes(32).toString('hex')
   const remembered = new LRUCache<string, Authenticated>({ max: 1_000, ttl: REMEMBERED_MS })
   const underWay = new Map<string, Promise<Authenticated | undefined>>()
@@ -36,7 +36,8 @@ export async function createAuthenticator(log: EventLog, sealer: Sealer): Promis
     const colon = decoded.indexOf(':')
     if (colon < 0) return undefined
     const user = users.get(decoded.slice(0, colon))
-    const verified = await verifyPassword(user?.verifier ?? nobody, decoded.slice(colon + 1))
+    const verifier = parseVerifier(user?.verifier ?? nobody)
+    const verified = verifier.scheme === 'argon2id' && (await matchesArgon2(verifier, decoded.slice(colon + 1)))
     if (!verified || user === undefined) return undefined
     remembered.set(key, user.subject)
     return user.subject
