@@ -22,6 +22,8 @@ import { eventTypes } from './commands/event-types.ts'
 import { createHandler } from './commands/handle.ts'
 import { loadConfig, reserveBytes } from './config.ts'
 import type { Config, EventStoreLocation } from './config.ts'
+import { makeSecret } from './identity/passwords/made-secret.ts'
+import { makeArgon2Verifier } from './identity/passwords/schemes.ts'
 import { createLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { parseManifest } from './oci/manifest.ts'
@@ -173,7 +175,8 @@ async function serve(config: Config): Promise<void> {
   const opened = await open(config, logger, true, metrics)
   const { log, blobs, sealer, pool } = opened
   const boot = randomUUID()
-  const password = await bootstrap(log, sealer, boot, config.adminPassword)
+  const admin = { password: config.adminPassword, makePassword: makeSecret, makeVerifier: makeArgon2Verifier }
+  const password = await bootstrap(log, sealer, boot, admin)
   // What requests write through it are sessions of uploads, which a crash may take.
   const options = '-c synchronous_commit=off'
   const queryPool = createPool({ ...opened.connection, max: 12, application_name: 'varve requests', query_timeout: PATIENCE_MS, options })

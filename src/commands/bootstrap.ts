@@ -16,18 +16,18 @@ import type { UsersFact } from './user/events.ts'
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const LOG_NAME_LENGTH = 8
 
+/** How the first administrator gets in: by the password given, or by one that is made. */
+export type FirstAdministrator = {
+  readonly password: string | undefined
+  readonly makePassword: () => string
+  readonly makeVerifier: (password: string) => Promise<string>
+}
+
 /**
  * A log's first events, each only where its stream is empty, so that a start that was cut short is taken up where it ended.
  * Answers the password that was made for `admin`, or undefined where one was given or there is one already.
  */
-export async function bootstrap(options: {
-  readonly log: EventLog
-  readonly sealer: Sealer
-  readonly boot: string
-  readonly adminPassword: string | undefined
-  readonly makeVerifier: (password: string) => Promise<string>
-}): Promise<string | undefined> {
-  const { log, sealer, boot, adminPassword, makeVerifier } = options
+export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, admin: FirstAdministrator): Promise<string | undefined> {
   const actor: Actor = { kind: 'system', subject: boot }
   const context = { actor, now: () => new Date() }
 
@@ -41,18 +41,18 @@ export async function bootstrap(options: {
   await first(streams.log, () => LogNamed({ log: Array.from(randomBytes(LOG_NAME_LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('') }))
   await first(streams.settings, () => RegistryCreated({ registry: randomUUID() }))
   await first(streams.keys, async () => VerifierKeyMade({ key: await sealer.seal(SECRETS, randomBytes(32).toString('base64')) }))
-  const password = adminPassword ?? randomBytes(18).toString('base64url')
+  const password = admin.password ?? admin.makePassword()
   const created = await first(streams.users, async () => {
     const user = randomUUID()
-    const [{ sealed: person }, verifier] = [await sealPerson(sealer, user, { name: 'admin' }), await sealer.seal(SECRETS, await makeVerifier(password))]
+    const [{ sealed: person }, verifier] = [await sealPerson(sealer, user, { name: 'admin' }), await sealer.seal(SECRETS, await admin.makeVerifier(password))]
     return UserCreated({ user, number: 1, source: 'local', person, verifier, administrator: true })
   })
-  const admin = (await firstOf(log, streams.users)) as Event<UsersFact> | undefined
-  if (admin === undefined) throw new Error('the log has no first user')
+  const user = (await firstOf(log, streams.users)) as Event<UsersFact> | undefined
+  if (user === undefined) throw new Error('the log has no first user')
   await first(streams.projects, () =>
-    ProjectCreated({ project: randomUUID(), number: 1, name: 'library', visibility: 'private', owner: admin.data.user }),
+    ProjectCreated({ project: randomUUID(), number: 1, name: 'library', visibility: 'private', owner: user.data.user }),
   )
-  return created !== undefined && adminPassword === undefined ? password : undefined
+  return created !== undefined && admin.password === undefined ? password : undefined
 }
 
 async function firstOf(log: EventLog, stream: string): Promise<Event | undefined> {

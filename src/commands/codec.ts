@@ -4,7 +4,7 @@ import { Ajv } from 'ajv'
 import canonicalize from 'canonicalize'
 import { parseDigest } from '../oci/digest.ts'
 import { parseTag } from '../oci/names.ts'
-import { SealedText, Uuid, closed } from '../ports/event.ts'
+import { Instant, SealedText, Uuid, closed } from '../ports/event.ts'
 import type { Event, EventKind } from '../ports/event.ts'
 import { EventError, MAX_EVENT_BYTES } from '../ports/event-log.ts'
 import type { EncodedEvent, EventCodec } from '../ports/event-log.ts'
@@ -14,7 +14,7 @@ const Envelope = Type.Object(
     id: Uuid,
     type: Type.String({ pattern: '^[A-Z][A-Za-z]+$' }),
     version: Type.Integer({ minimum: 1 }),
-    at: Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$' }),
+    at: Instant,
     actor: Type.Object(
       { kind: Type.Union(['user', 'robot', 'anonymous', 'operator', 'peer', 'system'].map((kind) => Type.Literal(kind))), subject: Uuid },
       closed,

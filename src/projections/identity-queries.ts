@@ -60,7 +60,7 @@ export type RobotRow = {
   readonly updatedAt: Date
 }
 
-export type KeyRow = { readonly kid: string; readonly publicKey: string; readonly privateKey: Sealed; readonly madeAt: Date }
+export type KeyRow = { readonly kid: string; readonly publicKey: string; readonly privateKey: Sealed; readonly notBefore: Date }
 
 export type IdentityQueries = ReturnType<typeof identityQueries>
 
@@ -142,12 +142,12 @@ export function identityQueries(rows: Rows) {
 
     /** All pairs that tokens were ever signed with, oldest first. */
     async signingKeys(): Promise<KeyRow[]> {
-      const found = await rows<{ kid: string; public_key: string; private_key: Sealed; made_at: Date }>(
+      const found = await rows<{ kid: string; public_key: string; private_key: Sealed; not_before: Date }>(
         'signing keys',
-        (schema) => `select kid, public_key, private_key, made_at from ${schema}.keys where kid <> $1 order by pos`,
+        (schema) => `select kid, public_key, private_key, not_before from ${schema}.keys where kid <> $1 order by pos`,
         [VERIFIER_KID],
       )
-      return found.map((row) => ({ kid: row.kid, publicKey: row.public_key, privateKey: row.private_key, madeAt: row.made_at }))
+      return found.map((row) => ({ kid: row.kid, publicKey: row.public_key, privateKey: row.private_key, notBefore: row.not_before }))
     },
 
     async verifierKey(): Promise<Sealed | undefined> {

@@ -98,7 +98,7 @@ const settings: Table = { name: 'settings', columns: { name: 'text', value: 'tex
 /** The kid of a pair that tokens are signed with, or `verifier`. */
 const keys: Table = {
   name: 'keys',
-  columns: { kid: 'text', public_key: 'text', private_key: 'text', made_at: 'timestamptz', pos: 'bigint' },
+  columns: { kid: 'text', public_key: 'text', private_key: 'text', not_before: 'timestamptz', pos: 'bigint' },
   key: ['kid'],
 }
 
@@ -139,11 +139,11 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
         ? [put(settings, { name: fact.data.name, value: null, sealed: fact.data.sealed })]
         : [put(settings, { name: fact.data.name, value: JSON.stringify(fact.data.to), sealed: null })]
     case 'SigningKeyMade': {
-      const { kid, publicKey, privateKey } = fact.data
-      return [put(keys, { kid, public_key: publicKey, private_key: privateKey, made_at: at, pos: positionNumber(recorded.position) })]
+      const { kid, publicKey, privateKey, notBefore } = fact.data
+      return [put(keys, { kid, public_key: publicKey, private_key: privateKey, not_before: notBefore, pos: positionNumber(recorded.position) })]
     }
     case 'VerifierKeyMade':
-      return [put(keys, { kid: VERIFIER_KID, public_key: null, private_key: fact.data.key, made_at: at, pos: positionNumber(recorded.position) })]
+      return [put(keys, { kid: VERIFIER_KID, public_key: null, private_key: fact.data.key, not_before: null, pos: positionNumber(recorded.position) })]
 
     case 'UserCreated': {
       const { user, number, source, verifier, administrator, person } = fact.data

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
-import { SealedText, Uuid, closed, eventType } from '../../ports/event.ts'
+import { Instant, SealedText, Uuid, closed, eventType } from '../../ports/event.ts'
 import type { FactOf } from '../../ports/event.ts'
 
 const Access = Type.Object({ resource: Type.String({ minLength: 1, maxLength: 64 }), action: Type.String({ minLength: 1, maxLength: 64 }) }, closed)
@@ -26,7 +26,7 @@ export const WorkloadRule = Type.Object(
 const Terms = {
   description: Type.String({ maxLength: 1_024 }),
   disabled: Type.Boolean(),
-  expiresAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+  expiresAt: Type.Union([Instant, Type.Null()]),
   permissions: Type.Array(RobotPermission, { maxItems: 1_000 }),
   workloads: Type.Array(WorkloadRule, { maxItems: 100 }),
 }

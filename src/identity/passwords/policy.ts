@@ -1,0 +1,20 @@
+export type PasswordFault = 'too-short' | 'too-long' | 'no-upper-case' | 'no-lower-case' | 'no-digit'
+
+const SHORTEST = 8
+const LONGEST = 128
+/** NFKC makes up to 18 characters of one, so what is far too long is not normalised. */
+const LONGEST_TYPED = 1024
+
+/** What is wrong with a password that a person chooses; lengths are in characters after NFKC. Harbor's rules, in every script that has cases. */
+export function passwordFaults(password: string): PasswordFault[] {
+  if (password.length > LONGEST_TYPED) return ['too-long']
+  const normal = password.normalize('NFKC')
+  const length = Array.from(normal).length
+  const faults: PasswordFault[] = []
+  if (length < SHORTEST) faults.push('too-short')
+  if (length > LONGEST) faults.push('too-long')
+  if (!/\p{Lu}/u.test(normal)) faults.push('no-upper-case')
+  if (!/\p{Ll}/u.test(normal)) faults.push('no-lower-case')
+  if (!/\p{Nd}/u.test(normal)) faults.push('no-digit')
+  return faults
+}
