@@ -1,17 +1,32 @@
-import { randomUUID } from 'node:crypto'
+import { createSecretKey, randomUUID } from 'node:crypto'
 import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
+import type { KeyObject } from 'node:crypto'
 import type { ClientConfig } from 'pg'
+import { createAnonymous } from './api/anonymous.ts'
 import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
 import { clientAddress } from './api/client-address.ts'
+import { createLogin } from './api/login.ts'
+import type { Login } from './api/login.ts'
+import { managementRouter } from './api/management/router.ts'
+import { routes } from './api/management/routes.ts'
 import { createMetrics } from './api/metrics.ts'
 import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
 import { createOciHandler } from './api/oci/http.ts'
 import { createOciAnswerer } from './api/oci/router.ts'
+import { createPasswordUpgrade } from './api/password-upgrade.ts'
+import type { Registry } from './api/registry.ts'
+import type { RequestHead } from './api/request-head.ts'
+import { createIdentify } from './api/requester.ts'
 import { startHttpServer } from './api/server.ts'
+import type { HttpServer } from './api/server.ts'
+import { createSettings } from './api/settings.ts'
+import { currentKeyring } from './api/token/keys.ts'
+import { SERVICE, tokenRoutes } from './api/token/token.ts'
 import { flushOutput } from './cli/output.ts'
 import { runCli } from './cli/program.ts'
 import type { Opened } from './cli/opened.ts'
@@ -20,18 +35,31 @@ import { bootstrap } from './commands/bootstrap.ts'
 import { createCodec } from './commands/codec.ts'
 import { eventTypes } from './commands/event-types.ts'
 import { createHandler } from './commands/handle.ts'
+import type { RegistryCreated } from './commands/settings/events.ts'
 import { loadConfig, reserveBytes } from './config.ts'
 import type { Config, EventStoreLocation } from './config.ts'
 import { makeSecret } from './identity/passwords/made-secret.ts'
+import { createCredentialCheck } from './identity/passwords/check.ts'
+import type { CheckFailure } from './identity/passwords/check.ts'
+import { createDelays } from './identity/passwords/delays.ts'
+import { createCredentialMemory } from './identity/passwords/remembered.ts'
 import { makeArgon2Verifier } from './identity/passwords/schemes.ts'
+import { createSlots, passwordThreads } from './identity/passwords/slots.ts'
+import { createVerifiers } from './identity/passwords/verifiers.ts'
+import { bearerChallenge } from './identity/tokens/challenge.ts'
+import { createTokens } from './identity/tokens/tokens.ts'
 import { createLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { parseManifest } from './oci/manifest.ts'
 import { isRefusal } from './oci/errors.ts'
 import type { BlobStore } from './ports/blob-store.ts'
+import type { EventLog } from './ports/event-log.ts'
+import type { Event, FactOf } from './ports/event.ts'
 import type { Sealer } from './ports/key-store.ts'
 import { comparePositions, positionNumber } from './ports/position.ts'
+import { streams } from './ports/streams.ts'
 import { startReadModels } from './projections/follower.ts'
+import type { IdentityQueries } from './projections/identity-queries.ts'
 import type { PrivatePart } from './projections/projection.ts'
 import { prepareRegister } from './projections/read-models.ts'
 import type { Reads } from './projections/runner.ts'
@@ -58,6 +86,12 @@ const SHUTDOWN_MS = 15_000
 /** An upload that nobody touched for this long is abandoned. */
 const UPLOAD_LIFETIME_MS = 7 * 24 * 3_600_000
 const PURGE_INTERVAL_MS = 3_600_000
+/** Another process may have made a new pair: it signs an hour after. */
+const ROTATION_INTERVAL_MS = 600_000
+/** Node's own, since nothing here sets UV_THREADPOOL_SIZE. */
+const LIBUV_THREADS = 4
+/** Some thirty milliseconds each. */
+const MOST_PASSWORDS_WAITING = 100
 /** How often the same trouble with the log is told of. */
 const RETRY_LINE_MS = 10_000
 
@@ -163,6 +197,20 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
   }
 }
 
+/** The key of the keyed hashes that machine-made secrets are kept as. */
+async function verifierKey(queries: () => Pick<IdentityQueries, 'verifierKey'>, sealer: Sealer): Promise<KeyObject> {
+  const sealed = await queries().verifierKey()
+  const key = sealed && (await sealer.open(sealed))
+  if (key === undefined) throw new Error('the log has no key for the secrets of machines')
+  return createSecretKey(key, 'base64')
+}
+
+/** The registry's random id, from its first event. */
+async function registryId(log: EventLog): Promise<string> {
+  for await (const { event } of log.readStream(streams.settings, -1)) if (event.type === 'RegistryCreated') return (event as Event<FactOf<typeof RegistryCreated>>).data.registry
+  throw new Error('the log has no registry')
+}
+
 /** Runs the server until it is told to end, and then finishes what is under way. */
 async function serve(config: Config): Promise<void> {
   // Else V8 looks through its whole heap after every few dozen MB of bodies, which are not in it: a quarter of what pushes cost.
@@ -194,29 +242,51 @@ async function serve(config: Config): Promise<void> {
     timeoutMs: PATIENCE_MS,
   })
   const sessions = await openUploadSessions(queryPool)
-  const registry = {
+  let server: HttpServer
+  const { identity, decisionRows, queries } = readModels
+  const handle = createHandler(log)
+  const now = (): Date => new Date()
+  const settings = createSettings(identity, sealer)
+  // A port that the system gives is known once it listens.
+  const urlOf = (): string => config.publicUrl ?? server.url
+  const visible = async (position: Parameters<typeof readModels.visible>[0]): Promise<boolean> => {
+    const isVisible = await readModels.visible(position, PATIENCE_MS)
+    if (!isVisible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
+    return isVisible
+  }
+  const registry: Registry = {
     reader: readModels.reader,
-    queries: readModels.queries,
-    handle: createHandler(log),
+    identity,
+    queries,
+    decisionRows,
+    handle,
     recorder,
     blobs,
     sessions,
-    visible: async (position: Parameters<typeof readModels.visible>[0]) => {
-      const visible = await readModels.visible(position, PATIENCE_MS)
-      if (!visible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
-      return visible
-    },
+    visible,
     sparse: config.sparse === 'accept',
-    now: () => new Date(),
+    challenge: (needed, error) => bearerChallenge({ realm: `${urlOf()}/service/token`, service: SERVICE, needed, ...(error === undefined ? {} : { error }) }),
+    settings,
+    now,
     logger,
     metrics,
   }
-  const answer = createOciAnswerer({
-    registry,
-    authenticate: await createAuthenticator(log, sealer),
-    sealer,
-    addressOf: (request) => clientAddress(request, config.trustedProxies).address,
+  const addressOf = (request: RequestHead): string => clientAddress(request, config.trustedProxies).address
+  const system = { actor: { kind: 'system', subject: boot }, now } as const
+  let keyring = await currentKeyring({ identity, sealer, handle, visible }, system)
+  const tokens = createTokens({ issuer: urlOf, audience: SERVICE, keyring, now: Date.now })
+  const slots = createSlots({ most: passwordThreads(LIBUV_THREADS, availableParallelism()), mostWaiting: MOST_PASSWORDS_WAITING })
+  const verifiers = createVerifiers({ secretKey: await verifierKey(queries, sealer), slots })
+  const remembered = createCredentialMemory<Login, CheckFailure>({ now: Date.now })
+  readModels.onSubjectChanged(remembered.drop)
+  const logIn = createLogin({
+    identity, sealer, verifiers, settings, outside: undefined, now,
+    check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
+    upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
+  const authenticate = createAuthenticator({ identity, logIn, tokens, anonymous: createAnonymous(await registryId(log), now), now })
+  const identify = createIdentify({ authenticate, sealer, addressOf, now })
+  const answer = createOciAnswerer({ registry, identify })
   for (const name of ['catalogue', 'trail'] as const) {
     const lag = async (): Promise<number> => {
       const [last, done] = [await log.head(), readModels.checkpoints()[name]]
@@ -228,10 +298,15 @@ async function serve(config: Config): Promise<void> {
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
-  const server = await startHttpServer({
+  server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
-    handler: createApp({ oci: createOciHandler(answer, logger), readiness, metrics, metricsToken: config.metricsToken, logger }),
+    handler: createApp({
+      oci: createOciHandler(answer, logger),
+      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), authenticate, logIn, addressOf }),
+      management: managementRouter(routes, { identity, queries, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, now, logger }, identify),
+      readiness, metrics, metricsToken: config.metricsToken, logger,
+    }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
     log: logger,
   })
@@ -246,6 +321,15 @@ async function serve(config: Config): Promise<void> {
     }
   }
   const purging = setInterval(() => void purge(), PURGE_INTERVAL_MS)
+  const rotate = async (): Promise<void> => {
+    try {
+      keyring = await currentKeyring({ identity, sealer, handle, visible }, system)
+      tokens.use(keyring)
+    } catch (error) {
+      logger.warn({ err: error }, 'the signing keys could not be looked at; it is tried again')
+    }
+  }
+  const rotating = setInterval(() => void rotate(), ROTATION_INTERVAL_MS)
 
   if (password !== undefined) {
     process.stdout.write(`\n  The administrator is admin, with the password ${password}\n  It is shown this once; it is kept only as a hash.\n\n`)
@@ -255,6 +339,7 @@ async function serve(config: Config): Promise<void> {
   const signal = await told
   logger.info({ signal }, 'shutting down: finishing what is under way')
   clearInterval(purging)
+  clearInterval(rotating)
   await server.close(SHUTDOWN_MS)
   await recorder.drain()
   await readModels.close()

@@ -1,5 +1,5 @@
 import express from 'express'
-import type { ErrorRequestHandler } from 'express'
+import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { askForBody } from './server.ts'
 import type { Handler, ServerLog } from './server.ts'
@@ -13,16 +13,20 @@ import { refusal } from '../oci/errors.ts'
 /** Everything that the server answers: /v2 by a plain function, since it is the hot path, and the rest by Express. */
 export function createApp(options: {
   readonly oci: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+  readonly token: RequestHandler
+  readonly management: RequestHandler
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly metricsToken: string | undefined
   readonly logger: Pick<ServerLog, 'error'>
 }): Handler {
-  const { oci, readiness, metrics, metricsToken, logger } = options
+  const { oci, token, management, readiness, metrics, metricsToken, logger } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.use(healthRoutes(readiness, metrics, metricsToken))
+  app.use('/service', token)
+  app.use('/api/v2.0', management)
   app.use((request, response) => send(request, response, refused(refusal('NAME_UNKNOWN', 'there is nothing at this path'))))
   const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
     logger.error({ err: error }, 'a request failed')

@@ -1,20 +1,15 @@
 import type { Subject } from '../commands/access/rights.ts'
-import type { RepositoryName } from '../oci/names.ts'
+import type { Access } from '../identity/tokens/scope.ts'
+import type { Tokens } from '../identity/tokens/tokens.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { Login, LoginRefusal } from './login.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** What a token was given for. */
-export type Scope = {
-  allows(name: RepositoryName, action: string): boolean
-  allowsCatalog(): boolean
-}
+export type Scope = readonly Access[]
 
 /** Who asks, as they are at this moment, and what their token was given for; undefined: for all that they may do. */
-export type Identified = { readonly subject: Subject; readonly scope: Scope | undefined }
-
-/** A token's claims, as far as they say who and for what. */
-export type TokenClaims = Login & { readonly scope: Scope }
+export type Identified = { readonly subject: Subject; readonly login: Login; readonly scope: Scope | undefined }
 
 /** Why a request's credentials let nobody in. */
 export type AuthRefusal = LoginRefusal | { readonly refused: true; readonly reason: 'token'; readonly why: string }
@@ -29,24 +24,28 @@ export type Authenticate = (request: RequestHead, address: string) => Promise<Id
 export function createAuthenticator(options: {
   readonly identity: IdentityReader
   readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
-  /** Remembers what it verified; answers without a promise then. */
-  readonly verifyToken: (text: string) => TokenClaims | { readonly refused: string } | Promise<TokenClaims | { readonly refused: string }>
+  readonly tokens: Pick<Tokens, 'known' | 'verifyAccess'>
   /** Anonymous callers share a subject a month. */
   readonly anonymous: () => Subject
   readonly now: () => Date
 }): Authenticate {
-  const { identity, logIn, verifyToken, anonymous, now } = options
+  const { identity, logIn, tokens, anonymous, now } = options
+
+  const nobody = (subject: Subject, scope?: Scope): Identified => ({ subject, login: { kind: 'anonymous', id: subject.id, credential: '' }, scope })
 
   return async ({ headers: { authorization } }, address) => {
-    if (authorization === undefined) return { subject: anonymous(), scope: undefined }
+    if (authorization === undefined) return nobody(anonymous())
     const [, scheme = '', value = ''] = /^([A-Za-z]+) +(.*)$/.exec(authorization) ?? []
     switch (scheme.toLowerCase()) {
       case 'bearer': {
-        const claims = verifyToken(value)
-        const verified = claims instanceof Promise ? await claims : claims
+        const known = tokens.known(value)
+        const verified = known === undefined ? tokens.verifyAccess(value) : { claims: known }
         if ('refused' in verified) return { refused: true, reason: 'token', why: verified.refused }
-        const subject = verified.kind === 'anonymous' ? anonymous() : await subjectOf(identity, verified, now())
-        return subject === undefined ? { refused: true, reason: 'token', why: 'ended' } : { subject, scope: verified.scope }
+        const { claims } = verified
+        const login = loginOf(claims)
+        if (login.kind === 'anonymous') return nobody(anonymous(), claims.access)
+        const subject = await subjectOf(identity, login, now())
+        return subject === undefined ? { refused: true, reason: 'token', why: 'ended' } : { subject, login, scope: claims.access }
       }
       case 'basic': {
         const decoded = Buffer.from(value, 'base64').toString()
@@ -55,12 +54,19 @@ export function createAuthenticator(options: {
         const login = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
         if ('refused' in login) return login
         const subject = await subjectOf(identity, login, now())
-        return subject === undefined ? { refused: true, reason: 'credentials' } : { subject, scope: undefined }
+        return subject === undefined ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined }
       }
       default:
         return { refused: true, reason: 'credentials' }
     }
   }
+}
+
+/** Who a token is for, and what it rests on. */
+export function loginOf({ sub, cred }: { readonly sub: string; readonly cred: string }): Login {
+  const colon = sub.indexOf(':')
+  const kind = sub.slice(0, colon)
+  return { kind: kind === 'user' || kind === 'robot' ? kind : 'anonymous', id: sub.slice(colon + 1), credential: cred }
 }
 
 /** Who somebody that once logged in is now; undefined where what they came by has ended. */

@@ -19,6 +19,8 @@ export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wr
 
 type Check = ReturnType<typeof createCredentialCheck<Login>>
 
+const MAX_NAME_LENGTH = 255
+
 const WRONG: LoginRefusal = { refused: true, reason: 'credentials' }
 
 /**
@@ -34,7 +36,7 @@ export function createLogin(options: {
   readonly outside: OutsideLogin | undefined
   readonly settings: SettingsReader
   /** Stores a password's verifier anew: it came from a scheme of the past. */
-  readonly upgrade: (user: UserRow, secret: string) => void
+  readonly upgrade: (user: string, password: string) => void
   readonly now: () => Date
 }) {
   const { identity, sealer, verifiers, check, outside, settings, upgrade, now } = options
@@ -68,16 +70,17 @@ export function createLogin(options: {
     if (user?.verifier === undefined) return verifiers.verifyNobody(secret)
     const verdict = await verify(user.verifier, secret)
     if (verdict === 'busy' || verdict === 'wrong') return verdict
-    if (verdict === 'right, make anew') upgrade(user, secret)
+    if (verdict === 'right, make anew') upgrade(user.id, secret)
     return { kind: 'user', id: user.id, credential: user.credential }
   }
 
   return async function logIn(name: string, secret: string, address: string): Promise<Login | LoginRefusal> {
     const { robot_name_prefix: prefix } = await settings()
-    const isRobot = name.startsWith(prefix)
+    // What no name can be is not looked up: Postgres takes no such text.
+    const lookUp = !isName(name) ? () => verifiers.verifyNobody(secret) : name.startsWith(prefix) ? () => verifyRobot(name.slice(prefix.length), secret) : () => verifyUser(name, secret)
     let unavailable = false
     const checked = await check({ account: name, secret, address }, async () => {
-      const verified = isRobot ? await verifyRobot(name.slice(prefix.length), secret) : await verifyUser(name, secret)
+      const verified = await lookUp()
       unavailable = verified === 'unavailable'
       return verified === 'unavailable' ? 'busy' : verified
     })
@@ -92,4 +95,9 @@ export function createLogin(options: {
         return { refused: true, reason: 'wait', seconds: checked.failed.seconds }
     }
   }
+}
+
+/** Whether somebody could have this name. */
+function isName(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && text.isWellFormed() && !/\p{Cc}/u.test(text)
 }

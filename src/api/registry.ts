@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Access } from '../identity/tokens/scope.ts'
 import type { Metrics } from './metrics.ts'
 import type { SettingsReader } from './settings.ts'
 import type { PullRecorder } from '../commands/activity/record.ts'
@@ -26,8 +27,8 @@ export type Registry = {
   readonly visible: (position: Position) => Promise<boolean>
   /** Whether a manifest may name what is not here. */
   readonly sparse: boolean
-  /** Where tokens are to be had, as a value of WWW-Authenticate. */
-  readonly tokens: { readonly challenge: (wanted: { readonly scope: string | undefined; readonly error: 'insufficient_scope' | 'invalid_token' | undefined }) => string }
+  /** The value of WWW-Authenticate that says where a token is to be had, and for what. */
+  readonly challenge: (needed: readonly Access[], error?: 'insufficient_scope' | 'invalid_token') => string
   readonly settings: SettingsReader
   readonly now: () => Date
   readonly logger: Logger

@@ -53,6 +53,7 @@ export async function startReadModels(options: {
   const decisionRows: DecisionRows = { ...identityDecisionRows(rows), repository: catalogue.repository }
   const reader = createCatalogueReader(() => queries)
   const identity = createIdentityReader(() => queries)
+  const subjectListeners: ((id: string) => void)[] = []
   let followed = await start(shown)
   const end = new AbortController()
   const watching = watchVersion()
@@ -61,7 +62,8 @@ export async function startReadModels(options: {
   function remember({ events, position }: Committed): void {
     for (const event of events) {
       reader.forget(event)
-      identity.forget(event)
+      const changed = identity.forget(event)
+      if (changed !== undefined) for (const listener of subjectListeners) listener(changed)
     }
     visibility.advance(position)
   }
@@ -147,6 +149,10 @@ export async function startReadModels(options: {
     identity,
     queries: () => queries,
     decisionRows,
+    /** Calls with the id of each user or robot that changes, before its change is called visible. */
+    onSubjectChanged(listener: (id: string) => void): void {
+      subjectListeners.push(listener)
+    },
     visible: (position: Position, timeoutMs: number) => visibility.visible(position, timeoutMs),
     /** The schema that queries of the trail read. */
     schema: () => schemaName(followed.version),

@@ -81,22 +81,23 @@ export function createIdentityReader(queries: () => IdentityQueries) {
       return (await settings.get('', () => queries().settings())) ?? new Map()
     },
 
-    forget({ event, stream }: Recorded): void {
-      if (isActivity(event)) return
+    /** Answers the id of the user or robot that the event changes. */
+    forget({ event, stream }: Recorded): string | undefined {
+      if (isActivity(event)) return undefined
       const fact = stateFact(event)
-      if (!isIdentity(fact)) return
+      if (!isIdentity(fact)) return undefined
       switch (fact.type) {
         case 'RegistryCreated':
         case 'VerifierKeyMade':
         case 'GroupCreated':
         case 'GroupRenamed':
-          return
+          return undefined
         case 'SettingChanged':
           settings.drop('')
-          return
+          return undefined
         case 'SigningKeyMade':
           keys.drop('')
-          return
+          return undefined
         case 'UserCreated':
         case 'PersonChanged':
         case 'UserDeleted':
@@ -106,40 +107,40 @@ export function createIdentityReader(queries: () => IdentityQueries) {
         case 'AuditorGranted':
         case 'AuditorRevoked':
           users.drop(fact.data.user)
-          return
+          return fact.data.user
         case 'PasswordChanged':
         case 'CliSecretChanged':
         case 'UserGroupsChanged':
           users.drop(idOfStream(stream))
-          return
+          return idOfStream(stream)
         case 'GroupDeleted':
           // Seldom, and a group may be a member of any project.
           users.clear()
           projects.clear()
-          return
+          return undefined
         case 'RobotCreated':
         case 'RobotDeleted':
           robots.drop(fact.data.robot)
-          return
+          return fact.data.robot
         case 'RobotChanged':
         case 'RobotSecretRefreshed':
           robots.drop(idOfStream(stream))
-          return
+          return idOfStream(stream)
         case 'ProjectCreated':
           projects.drop(fact.data.project)
-          return
+          return undefined
         case 'ProjectDeleted':
           projects.drop(fact.data.project)
           // Its robots end with it.
           robots.clear()
-          return
+          return undefined
         case 'VisibilityChanged':
         case 'MetadataChanged':
         case 'MemberAdded':
         case 'MemberRoleChanged':
         case 'MemberRemoved':
           projects.drop(idOfStream(stream))
-          return
+          return undefined
       }
     },
 

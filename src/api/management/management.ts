@@ -20,7 +20,7 @@ export type Management = {
   readonly verifiers: Verifiers
   readonly settings: SettingsReader
   readonly release: string
-  readonly publicUrl: string
+  readonly publicUrl: () => string
   readonly now: () => Date
   readonly logger: Pick<ServerLog, 'warn' | 'error'>
 }

@@ -6,12 +6,14 @@ import { isReservedProject, splitRepositoryName } from '../../oci/names.ts'
 import type { RepositoryName, Tag } from '../../oci/names.ts'
 import { mayCreateProject, mayDelete, mayPull, mayPush } from '../../commands/access/rights.ts'
 import { projectsAggregate } from '../../commands/project/aggregate.ts'
+import { covers } from '../../identity/tokens/scope.ts'
 import { repositoryKey } from '../../ports/streams.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
+import type { Scope } from '../authenticate.ts'
 import type { Registry } from '../registry.ts'
 import type { RepositoryExchange } from './exchange.ts'
-import { unauthorized } from './challenge.ts'
+import { neededFor, unauthorized } from './challenge.ts'
 
 export type Action = 'pull' | 'push' | 'delete'
 export type Admitted = { readonly key: RepositoryKey; readonly project: ProjectRow }
@@ -30,11 +32,15 @@ export async function admit(
   hidden: Refusal,
 ): Promise<Admitted | Refusal> {
   const { subject, scope, name } = exchange
-  if (scope?.allows(name, action) === false) return unauthorized(registry, { name, action, error: 'insufficient_scope' })
+  if (!isInScope(scope, name, action)) return unauthorized(registry, { needed: neededFor(name, action), error: 'insufficient_scope' })
   const project = await registry.identity.project(splitRepositoryName(name).project)
   if (project !== undefined && QUESTIONS[action](subject, project, what, registry.now())) return admitted(project, name)
-  if (subject.kind === 'anonymous') return unauthorized(registry, { name, action })
+  if (subject.kind === 'anonymous') return unauthorized(registry, { needed: neededFor(name, action) })
   return project !== undefined && mayPull(subject, project, what, registry.now()) ? refusal('DENIED') : hidden
+}
+
+function isInScope(scope: Scope | undefined, name: RepositoryName, action: Action): boolean {
+  return scope === undefined || covers(scope, { type: 'repository', name, actions: [action] })
 }
 
 function admitted(project: ProjectRow, name: RepositoryName): Admitted {
@@ -60,7 +66,7 @@ export async function admitPush(registry: Registry, exchange: RepositoryExchange
 
 /** Whether the caller may pull from another repository than the request's own, as for a mount. */
 export async function mayPullFrom(registry: Registry, { subject, scope }: RepositoryExchange, name: RepositoryName, digest: Digest): Promise<Admitted | undefined> {
-  if (scope?.allows(name, 'pull') === false) return undefined
+  if (!isInScope(scope, name, 'pull')) return undefined
   const project = await registry.identity.project(splitRepositoryName(name).project)
   return project !== undefined && mayPull(subject, project, digest, registry.now()) ? admitted(project, name) : undefined
 }

@@ -4,10 +4,11 @@ import type { Refusal } from '../../oci/errors.ts'
 import { OCI_IMAGE_INDEX } from '../../oci/media-types.ts'
 import { mayInProject } from '../../commands/access/rights.ts'
 import type { Subject } from '../../commands/access/rights.ts'
+import { covers } from '../../identity/tokens/scope.ts'
 import { projectsInReach } from '../reach.ts'
 import type { Registry } from '../registry.ts'
 import { admit } from './admit.ts'
-import { unauthorized } from './challenge.ts'
+import { CATALOG, unauthorized } from './challenge.ts'
 import { json } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { Exchange, RepositoryExchange } from './exchange.ts'
@@ -58,8 +59,8 @@ export async function listTags(registry: Registry, exchange: RepositoryExchange)
 export async function listRepositories(registry: Registry, { query, subject, scope }: Exchange): Promise<Reply | Refusal> {
   const size = pageSize(query, PAGE)
   if (isRefusal(size)) return size
-  if (subject.kind === 'anonymous') return unauthorized(registry, { catalog: true })
-  if (scope?.allowsCatalog() === false) return unauthorized(registry, { catalog: true, error: 'insufficient_scope' })
+  if (subject.kind === 'anonymous') return unauthorized(registry, { needed: CATALOG })
+  if (scope !== undefined && !CATALOG.every((needed) => covers(scope, needed))) return unauthorized(registry, { needed: CATALOG, error: 'insufficient_scope' })
   if (size === 0) return json(200, { repositories: [] })
   const projects = await projectsListedFor(registry, subject)
   const [project = '', ...path] = lastOf(query).split('/')

@@ -3,13 +3,12 @@ import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { parseReference, parseRepositoryName } from '../../oci/names.ts'
 import { parseUploadId } from '../../ports/blob-store.ts'
-import type { AuthRefusal } from '../authenticate.ts'
 import type { Registry } from '../registry.ts'
 import type { RequestHead } from '../request-head.ts'
 import type { Identify } from '../requester.ts'
 import { isUnavailable } from '../unavailable.ts'
 import { getBlob, getManifest } from './content.ts'
-import { unauthorized } from './challenge.ts'
+import { notLetIn, unauthorized } from './challenge.ts'
 import { json } from '../reply.ts'
 import { refused } from './exchange.ts'
 import type { Reply } from '../reply.ts'
@@ -94,19 +93,6 @@ const isRead = (request: RequestHead): boolean => request.method === 'GET' || re
 
 function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
   return refusal('UNSUPPORTED', 'the method is not supported here', { status: 405, headers: { Allow: methods.join(', ') } })
-}
-
-function notLetIn(registry: Registry, why: AuthRefusal): Refusal {
-  switch (why.reason) {
-    case 'credentials':
-      return unauthorized(registry, {}, 'the name or the password is wrong')
-    case 'token':
-      return unauthorized(registry, { error: 'invalid_token' }, 'the token is not good, or not good any more')
-    case 'wait':
-      return refusal('TOOMANYREQUESTS', 'too many logins failed or are under way: try again later', { headers: { 'Retry-After': String(why.seconds) } })
-    case 'directory':
-      return refusal('UNAVAILABLE', 'the directory that knows this user cannot be asked at the moment')
-  }
 }
 
 /** A request's body. */

@@ -1,10 +1,8 @@
 import { mayCreateProject, mayDelete, mayPull, mayPush } from '../../commands/access/rights.ts'
 import type { Subject } from '../../commands/access/rights.ts'
 import { isReservedProject, parseRepositoryName, splitRepositoryName } from '../../oci/names.ts'
+import type { Access } from '../../identity/tokens/scope.ts'
 import type { Registry } from '../registry.ts'
-
-/** A resource and what may be done with it (Docker token specification, "scope"). */
-export type Access = { readonly type: string; readonly name: string; readonly actions: readonly string[] }
 
 const QUESTIONS = { pull: mayPull, push: mayPush, delete: mayDelete } as const
 const ACTIONS = ['pull', 'push', 'delete'] as const
@@ -23,7 +21,7 @@ export async function grant(registry: Pick<Registry, 'identity' | 'settings' | '
 async function onRepository({ identity, settings, now }: Pick<Registry, 'identity' | 'settings' | 'now'>, subject: Subject, asked: Access): Promise<string[]> {
   const name = parseRepositoryName(asked.name)
   if (name === undefined) return []
-  const wanted = ACTIONS.filter((action) => asked.actions.includes(action) || asked.actions.includes('*'))
+  const wanted = ACTIONS.filter((action) => asked.actions.includes(action))
   const projectName = splitRepositoryName(name).project
   const project = await identity.project(projectName)
   if (project !== undefined) return wanted.filter((action) => QUESTIONS[action](subject, project, undefined, now()))

@@ -37,8 +37,15 @@ describe('the base', () => {
     expect(await asked('GET', 'http://x?/v2/')).toBe('404 NAME_UNKNOWN')
   })
 
+  test('nobody is told where to log in, and for what', async () => {
+    const challenge = (rest: string): string => `Bearer realm="${server.url}/service/token",service="varve"${rest}`
+    for (const [path, rest] of [['/v2/', ''], ['/v2/_catalog', ',scope="registry:catalog:*"'], ['/v2/p/app/manifests/v1', ',scope="repository:p/app:pull"']] as const) {
+      const answer = await wire.ask('GET', path, { anonymous: true })
+      expect([answer.status, codeIn(answer.body), answer.headers['www-authenticate']]).toEqual([401, 'UNAUTHORIZED', challenge(rest)])
+    }
+  })
+
   test.each([
-    ['nothing', undefined],
     ['another scheme', 'Bearer x'],
     ['no credentials', 'Basic'],
     ['no base64', 'Basic %%%'],
@@ -48,11 +55,10 @@ describe('the base', () => {
     ['U+0000', `Basic ${Buffer.from('\u0000:\u0000').toString('base64')}`],
     ['odd bytes', 'Basic \u00ff\u00fe'],
   ])('%s for credentials is challenged', async (_, authorization) => {
-    const headers = authorization === undefined ? {} : { Authorization: authorization }
     for (const path of ['/v2/', '/v2/p/app/manifests/v1', '/v2/BAD/manifests/v1', '/v2/nowhere']) {
-      const answer = await wire.ask('GET', path, { headers, anonymous: true })
+      const answer = await wire.ask('GET', path, { headers: { Authorization: authorization }, anonymous: true })
       expect(problemWith('GET', answer)).toBeUndefined()
-      expect([answer.status, codeIn(answer.body), answer.headers['www-authenticate']]).toEqual([401, 'UNAUTHORIZED', 'Basic realm="varve"'])
+      expect([answer.status, codeIn(answer.body), answer.headers['www-authenticate']]).toEqual([401, 'UNAUTHORIZED', expect.stringMatching(/^Bearer realm="http:\/\/.*\/service\/token",service="varve"/)])
     }
   })
 })

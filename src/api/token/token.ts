@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import express from 'express'
+import type { Request, Response, Router } from 'express'
+import type { Subject } from '../../commands/access/rights.ts'
+import { LONGEST_LIFETIME_S } from '../../identity/tokens/lifetimes.ts'
+import { parseScopes } from '../../identity/tokens/scope.ts'
+import { tokenResponse } from '../../identity/tokens/token-response.ts'
+import type { Tokens } from '../../identity/tokens/tokens.ts'
+import { refusal } from '../../oci/errors.ts'
+import type { Refusal } from '../../oci/errors.ts'
+import { loginOf, subjectOf } from '../authenticate.ts'
+import type { AuthRefusal, Authenticate, Identified } from '../authenticate.ts'
+import type { Login, LoginRefusal } from '../login.ts'
+import { notLetIn } from '../oci/challenge.ts'
+import { refused } from '../oci/exchange.ts'
+import type { Registry } from '../registry.ts'
+import { json, send } from '../reply.ts'
+import type { Reply } from '../reply.ts'
+import type { RequestHead } from '../request-head.ts'
+import { isUnavailable } from '../unavailable.ts'
+import { grant } from './grant.ts'
+
+/** The audience of tokens, and the service of challenges. */
+export const SERVICE = 'varve'
+const MAX_FORM = '64kb'
+
+/** What a request for a token says, however it is sent. */
+type Asked = { readonly scopes: readonly string[]; readonly offline: boolean }
+
+/**
+ * `/service/token`: GET with Basic (Docker token specification), or POST as OAuth 2 has it (its "oauth2" page: `password`,
+ * `refresh_token`). A caller who does not log in gets a token for what everybody may pull. And `/service/jwks`, the keys.
+ */
+export function tokenRoutes(options: {
+  readonly registry: Registry
+  readonly tokens: Tokens
+  readonly jwks: () => object
+  readonly authenticate: Authenticate
+  readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
+  readonly addressOf: (request: RequestHead) => string
+}): Router {
+  const { registry, tokens, jwks, authenticate, logIn, addressOf } = options
+
+  async function issue({ subject, login }: Pick<Identified, 'subject' | 'login'>, { scopes, offline }: Asked): Promise<Reply> {
+    const { token_expiration: minutes } = await registry.settings()
+    const whom = { sub: `${login.kind}:${login.id}`, cred: login.credential, groups: [] }
+    const issued = tokens.issueAccess(whom, await grant(registry, subject, parseScopes(scopes)), minutes * 60)
+    const refresh = offline && subject.kind !== 'anonymous' ? tokens.issueRefresh(whom, LONGEST_LIFETIME_S) : undefined
+    return json(200, tokenResponse(issued, refresh), { 'Cache-Control': 'no-store' })
+  }
+
+  async function onGet(request: Request): Promise<Reply | Refusal> {
+    if (/^bearer /i.test(request.headers.authorization ?? '')) return refusal('UNAUTHORIZED', 'a token is not to be had with a token')
+    const identified = await authenticate(request, addressOf(request))
+    if ('refused' in identified) return notLetIn(registry, identified)
+    return issue(identified, { scopes: textsOf(request.query['scope']), offline: request.query['offline_token'] === 'true' })
+  }
+
+  async function onPost(request: Request): Promise<Reply | Refusal> {
+    // The parser of forms leaves nothing but texts and lists of them.
+    const form = request.body as Readonly<Record<string, unknown>> | undefined
+    const found = await loggedInBy(form ?? {}, addressOf(request))
+    if ('refused' in found) return 'code' in found ? found : notLetIn(registry, found)
+    return issue(found, { scopes: textsOf(form?.['scope']), offline: form?.['access_type'] === 'offline' })
+  }
+
+  async function loggedInBy(form: Readonly<Record<string, unknown>>, address: string): Promise<{ readonly subject: Subject; readonly login: Login } | AuthRefusal | Refusal> {
+    const [name, password, refresh] = [form['username'], form['password'], form['refresh_token']]
+    let login: Login | LoginRefusal | undefined
+    if (form['grant_type'] === 'password' && typeof name === 'string' && typeof password === 'string') login = await logIn(name, password, address)
+    else if (form['grant_type'] === 'refresh_token' && typeof refresh === 'string') {
+      const verified = tokens.verifyRefresh(refresh)
+      if ('refused' in verified) return { refused: true, reason: 'token', why: verified.refused }
+      login = loginOf(verified.claims)
+    } else return refusal('UNSUPPORTED', 'grant_type is password, with username and password, or refresh_token, with refresh_token', { status: 400 })
+    if ('refused' in login) return login
+    const subject = await subjectOf(registry.identity, login, registry.now())
+    return subject === undefined ? { refused: true, reason: 'token', why: 'ended' } : { subject, login }
+  }
+
+  const answering = (handle: (request: Request) => Promise<Reply | Refusal>) => async (request: Request, response: Response) => {
+    const requestId = randomUUID()
+    let answered: Reply | Refusal
+    try {
+      answered = await handle(request)
+    } catch (error) {
+      registry.logger.error({ requestId, err: error }, 'a token could not be issued')
+      answered = refusal('UNAVAILABLE', isUnavailable(error) ? undefined : `the request failed; the server's log says why under ${requestId}`)
+    }
+    await send(request, response, 'refused' in answered ? refused(answered) : answered, requestId)
+  }
+
+  const router = express.Router({ caseSensitive: true })
+  router.get('/token', answering(onGet))
+  router.post('/token', express.urlencoded({ extended: false, limit: MAX_FORM }), answering(onPost))
+  router.get('/jwks', (_request, response) => {
+    response.json(jwks())
+  })
+  return router
+}
+
+function textsOf(value: unknown): string[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return list.filter((each) => typeof each === 'string')
+}
