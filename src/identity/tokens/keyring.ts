@@ -4,7 +4,7 @@ import { LONGEST_LIFETIME_S } from './lifetimes.ts'
 import { publicJwkOf, readPrivateKey } from './signing-key.ts'
 import type { PublicJwk } from './signing-key.ts'
 
-/** A signing key as the registry keeps it, opened. It signs from `notBeforeMs` on until it is retired, and no token outlives it for longer than a token lives. */
+/** A signing key as the registry keeps it, opened. It signs from `notBeforeMs` on until it is retired. */
 export type KeptKey = { readonly privateKey: string; readonly notBeforeMs: number; readonly retiredAtMs?: number }
 
 export type RingKey = {
@@ -42,7 +42,10 @@ export function createKeyring(kept: readonly KeptKey[]) {
     signing(nowMs: number): RingKey | undefined {
       return keys.find((key) => key.notBeforeMs <= nowMs && nowMs < key.retiredAtMs)
     },
-    /** The key of that id, unless every token that it signed has expired. One that does not sign yet verifies: another process's clock may be ahead. */
+    /**
+     * The key of that id, unless every token that it signed has expired. One that does not sign yet verifies: another process's clock
+     * may be ahead.
+     */
     verifying(kid: string, nowMs: number): RingKey | undefined {
       const key = byKid.get(kid)
       return key !== undefined && verifies(key, nowMs) ? key : undefined

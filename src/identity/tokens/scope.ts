@@ -28,13 +28,16 @@ export function parseScopes(parameters: readonly string[]): Access[] {
   return Array.from(found.values(), ({ type, name, actions }) => ({ type, name, actions: [...actions] }))
 }
 
-/** Type up to the first colon, actions after the last one: a name may hold one, in the port of a host. A class, `repository(plugin)`, says nothing. */
+/**
+ * Type up to the first colon, actions after the last one: a name may hold one, in the port of a host. A class, `repository(plugin)`,
+ * says nothing.
+ */
 function parseScope(text: string): Access | undefined {
   const [, type, name = '', listed = ''] = /^(repository|registry)(?:\([a-z0-9]+\))?:(.+):([a-z*,]*)$/.exec(text) ?? []
   const asked = listed.split(',')
-  const actions = type === 'registry' ? asked.filter((action) => action === '*') : REPOSITORY_ACTIONS.filter((action) => asked.includes(action) || asked.includes('*'))
-  const known = type === 'registry' ? name === 'catalog' : parseRepositoryName(name) !== undefined
-  return type !== undefined && known && actions.length > 0 ? { type, name, actions } : undefined
+  if (type === 'registry') return name === 'catalog' && asked.includes('*') ? { type, name, actions: ['*'] } : undefined
+  const actions = REPOSITORY_ACTIONS.filter((action) => asked.includes(action) || asked.includes('*'))
+  return type !== undefined && parseRepositoryName(name) !== undefined && actions.length > 0 ? { type, name, actions } : undefined
 }
 
 /** Whether a token's `access` holds all of what a request needs. `app` and `library/app` are one repository. */

@@ -1,6 +1,9 @@
 import type { Issued } from './tokens.ts'
 
-/** What `/service/token` answers. Docker reads `token`, OAuth 2 clients `access_token`: the same. `refresh_token` only where it was asked for. */
+/**
+ * What `/service/token` answers. Docker reads `token`, OAuth 2 clients `access_token`: the same. `refresh_token` only where it was
+ * asked for.
+ */
 export type TokenResponse = {
   readonly token: string
   readonly access_token: string

@@ -69,8 +69,8 @@ export function createTokens({ issuer, audience, keyring, now, verifySignature =
 
   return {
     issueAccess({ sub, cred, groups }: TokenSubject, access: readonly Access[], lifetimeS: number): Issued {
-      const own = { sub, cred, groups: [...groups], access: access.map(({ type, name, actions }) => ({ type, name, actions: [...actions] })) }
-      return issue('at+jwt', own, lifetimeS)
+      const granted = access.map(({ type, name, actions }) => ({ type, name, actions: [...actions] }))
+      return issue('at+jwt', { sub, cred, groups: [...groups], access: granted }, lifetimeS)
     },
 
     issueRefresh({ sub, cred, groups }: TokenSubject, lifetimeS: number): string {
