@@ -5,7 +5,10 @@ const LONGEST = 128
 /** NFKC makes up to 18 characters of one, so what is far too long is not normalised. */
 const LONGEST_TYPED = 1024
 
-/** What is wrong with a password that a person chooses; lengths are in characters after NFKC. Harbor's rules, in every script that has cases. */
+/**
+ * What is wrong with a password that a person chooses: Harbor's rules, in every script that has cases. Lengths are in characters after
+ * NFKC.
+ */
 export function passwordFaults(password: string): PasswordFault[] {
   if (password.length > LONGEST_TYPED) return ['too-long']
   const normal = password.normalize('NFKC')

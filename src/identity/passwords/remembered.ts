@@ -75,7 +75,10 @@ export function createCredentialMemory<T extends { readonly id: string }, F>({ n
       }
     },
 
-    /** Forgets a subject at once. What is being verified, and may have seen the subject as it was, is neither remembered nor shared any more. */
+    /**
+     * Forgets a subject at once. What is being verified, and may have seen the subject as it was, is neither remembered nor shared any
+     * more.
+     */
     drop(subjectId: string): void {
       for (const key of [...(keysOf.get(subjectId) ?? [])]) entries.delete(key)
       for (const dropped of droppedSince) dropped.add(subjectId)

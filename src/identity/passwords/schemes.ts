@@ -62,13 +62,14 @@ export function makeHmacVerifier(key: KeyObject, secret: string): string {
 }
 
 /**
- * The verifier of what Harbor keeps of a user or robot: the hash in hexadecimal, the salt as its text, and `password_version` (robots have none:
- * sha256). Undefined where it is none of Harbor's.
+ * The verifier of what Harbor keeps of a user or robot: the hash in hexadecimal, the salt as its text, and `password_version` (robots
+ * have none: sha256). Undefined where it is none of Harbor's.
  */
 export function harborVerifier(stored: { readonly hash: string; readonly salt: string; readonly version: string }): string | undefined {
-  const known = (stored.version === 'sha1' || stored.version === 'sha256') && new RegExp(`^[0-9a-f]{${HARBOR_HASH_BYTES * 2}}$`).test(stored.hash)
-  if (!known || stored.salt === '') return undefined
-  return `$pbkdf2-${stored.version}$i=${HARBOR_ITERATIONS}$${encode(Buffer.from(stored.salt))}$${encode(Buffer.from(stored.hash, 'hex'))}`
+  const { hash, salt, version } = stored
+  const known = (version === 'sha1' || version === 'sha256') && /^[0-9a-f]{32}$/.test(hash)
+  if (!known || salt === '') return undefined
+  return `$pbkdf2-${version}$i=${HARBOR_ITERATIONS}$${encode(Buffer.from(salt))}$${encode(Buffer.from(hash, 'hex'))}`
 }
 
 /** Throws where the text is no verifier: only what was made here is stored. */

@@ -1,8 +1,12 @@
 import type { KeyObject } from 'node:crypto'
-import { isOfToday, makeArgon2Verifier, makeHmacVerifier, matchesArgon2, matchesHmac, matchesPbkdf2, parseVerifier, spendArgon2 } from './schemes.ts'
+import { isOfToday, makeArgon2Verifier, makeHmacVerifier, parseVerifier } from './schemes.ts'
+import { matchesArgon2, matchesHmac, matchesPbkdf2, spendArgon2 } from './schemes.ts'
 import type { Slots } from './slots.ts'
 
-/** `right, make anew`: right, but by a scheme or parameters of the past. Whoever knows what kind of secret it is stores a new verifier of it. */
+/**
+ * `right, make anew`: right, but by a scheme or parameters of the past. Whoever knows what kind of secret it is stores a new verifier
+ * of it.
+ */
 export type Verdict = 'right' | 'right, make anew' | 'wrong'
 
 export type Verifiers = ReturnType<typeof createVerifiers>
