@@ -43,7 +43,7 @@ export function tokenRoutes(options: {
 
   async function issue({ subject, login }: Pick<Identified, 'subject' | 'login'>, { scopes, offline }: Asked): Promise<Reply> {
     const { token_expiration: minutes } = await registry.settings()
-    const whom = { sub: `${login.kind}:${login.id}`, cred: login.credential, groups: [] }
+    const whom = { sub: `${login.kind}:${login.id}`, cred: login.credential }
     const issued = tokens.issueAccess(whom, await grant(registry, subject, parseScopes(scopes)), minutes * 60)
     const refresh = offline && subject.kind !== 'anonymous' ? tokens.issueRefresh(whom, LONGEST_LIFETIME_S) : undefined
     return json(200, tokenResponse(issued, refresh), { 'Cache-Control': 'no-store' })

@@ -23,12 +23,10 @@ const AccessSchema = Type.Object(
   {
     ...registered,
     access: Type.Array(Type.Object({ type: Text, name: Text, actions: Type.Array(Text) }, closed)),
-    /** Ids of the groups that a directory or an issuer showed at login. */
-    groups: Type.Array(Text),
   },
   closed,
 )
-const RefreshSchema = Type.Object({ ...registered, groups: Type.Array(Text) }, closed)
+const RefreshSchema = Type.Object(registered, closed)
 
 export type AccessClaims = Static<typeof AccessSchema>
 export type RefreshClaims = Static<typeof RefreshSchema>

@@ -15,13 +15,14 @@ export type Verified<C> = { readonly claims: C } | { readonly refused: TokenRefu
 export type Issued = { readonly token: string; readonly claims: AccessClaims }
 
 /** Whom a token is for: `user:<uuid>`, `robot:<uuid>` or `anonymous:<id>`. */
-export type TokenSubject = { readonly sub: string; readonly cred: string; readonly groups: readonly string[] }
+export type TokenSubject = { readonly sub: string; readonly cred: string }
 
 export type Tokens = ReturnType<typeof createTokens>
 
 export type TokensOptions = {
   /** From configuration, never from a request. */
-  readonly issuer: string
+  /** A port that the system gives is known once it listens. */
+  readonly issuer: () => string
   readonly audience: string
   readonly keyring: Keyring
   readonly now: () => number
@@ -47,7 +48,7 @@ export function createTokens({ issuer, audience, keyring, now, verifySignature =
     if (key === undefined) throw new Error('no signing key is active')
     if (!(lifetimeS > 0 && lifetimeS <= LONGEST_LIFETIME_S)) throw new Error(`a token cannot live for ${lifetimeS} s`)
     const iat = Math.floor(now() / 1000)
-    const claims = { iss: issuer, aud: audience, ...own, iat, nbf: iat, exp: iat + Math.floor(lifetimeS), jti: randomUUID() }
+    const claims = { iss: issuer(), aud: audience, ...own, iat, nbf: iat, exp: iat + Math.floor(lifetimeS), jti: randomUUID() }
     return { token: signJws(key, type, claims), claims }
   }
 
@@ -56,7 +57,7 @@ export function createTokens({ issuer, audience, keyring, now, verifySignature =
     if ('refused' in opened) return opened
     const claims = parse(opened.payload)
     if (claims === undefined) return { refused: 'malformed' }
-    if (claims.iss !== issuer) return { refused: 'issuer' }
+    if (claims.iss !== issuer()) return { refused: 'issuer' }
     if (claims.aud !== audience) return { refused: 'audience' }
     if (isExpired(claims)) return { refused: 'expired' }
     if (now() / 1000 < claims.nbf - LEEWAY_S) return { refused: 'not-yet' }
@@ -68,13 +69,13 @@ export function createTokens({ issuer, audience, keyring, now, verifySignature =
   }
 
   return {
-    issueAccess({ sub, cred, groups }: TokenSubject, access: readonly Access[], lifetimeS: number): Issued {
+    issueAccess({ sub, cred }: TokenSubject, access: readonly Access[], lifetimeS: number): Issued {
       const granted = access.map(({ type, name, actions }) => ({ type, name, actions: [...actions] }))
-      return issue('at+jwt', { sub, cred, groups: [...groups], access: granted }, lifetimeS)
+      return issue('at+jwt', { sub, cred, access: granted }, lifetimeS)
     },
 
-    issueRefresh({ sub, cred, groups }: TokenSubject, lifetimeS: number): string {
-      return issue('varve-refresh+jwt', { sub, cred, groups: [...groups] }, lifetimeS).token
+    issueRefresh({ sub, cred }: TokenSubject, lifetimeS: number): string {
+      return issue('varve-refresh+jwt', { sub, cred }, lifetimeS).token
     },
 
     /** The claims of a token that `verifyAccess` has let in, until it expires: no promise, no signature check. */

@@ -81,7 +81,7 @@ describe('a challenge', () => {
 
 it('a token response says the same token twice, when it was made and for how long it lives', () => {
   const iat = Date.UTC(2026, 10, 1) / 1000
-  const claims = { iss: 'i', aud: 'a', sub: 'anonymous:x', cred: '', groups: [], access: [], jti: 'j', iat, nbf: iat, exp: iat + 1800 }
+  const claims = { iss: 'i', aud: 'a', sub: 'anonymous:x', cred: '', access: [], jti: 'j', iat, nbf: iat, exp: iat + 1800 }
   const response = { token: 't', access_token: 't', expires_in: 1800, issued_at: '2026-11-01T00:00:00.000Z' }
   expect(tokenResponse({ token: 't', claims })).toEqual(response)
   expect(tokenResponse({ token: 't', claims }, 'r')).toEqual({ ...response, refresh_token: 'r' })

@@ -28,8 +28,8 @@ describe('a keyring', () => {
 
   it('lets a token of the old key in after the rotation', () => {
     let nowMs = day(9)
-    const tokens = createTokens({ issuer: 'i', audience: 'a', keyring: createKeyring([oldKept]), now: () => nowMs })
-    const refresh = tokens.issueRefresh({ sub: 'anonymous:x', cred: '', groups: [] }, 30 * 86_400)
+    const tokens = createTokens({ issuer: () => 'i', audience: 'a', keyring: createKeyring([oldKept]), now: () => nowMs })
+    const refresh = tokens.issueRefresh({ sub: 'anonymous:x', cred: '' }, 90 * 86_400)
     tokens.use(rotated)
     nowMs = day(38)
     expect(tokens.verifyRefresh(refresh)).toHaveProperty('claims')
