@@ -181,10 +181,10 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
     }
     case 'GroupRenamed':
       // Only a provider's group is told by its name.
-      return [
-        ...changeGroup(fact.data.group, { name: fact.data.to }),
-        set(groups, { id: fact.data.group, source: 'oidc' }, { key: groupKey({ source: 'oidc', name: fact.data.to }) }),
-      ]
+      return changeGroup(fact.data.group, {
+        name: fact.data.to,
+        ...(fact.data.source === 'oidc' ? { key: groupKey({ source: 'oidc', name: fact.data.to }) } : {}),
+      })
     case 'GroupDeleted':
       return changeGroup(fact.data.group, { live: false })
 
