@@ -31,6 +31,12 @@ const Envelope = Type.Object(
 /** U+0000, or a surrogate without its other half, as JSON text shows them: either would stop every projection for good. */
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|[dD][89a-fA-F])/
 
+/** As `toISOString` writes it, from the year 1000 on: Postgres takes every such instant, and gives it back as the same text. */
+function isInstant(text: string): boolean {
+  const date = new Date(text)
+  return /^[1-9]\d{3}-/.test(text) && !Number.isNaN(date.getTime()) && date.toISOString() === text
+}
+
 /** An event in RFC 8785 form. The envelope is put in order here; where the data are, too, JSON.stringify writes the same as the library, sooner. */
 function canonicalText(event: Event): string | undefined {
   const { actor, at, data, id, operation, origin, private: sealed, requestId, type, version } = event
@@ -58,6 +64,7 @@ export function createCodec(types: readonly EventKind[]): EventCodec {
   const ajv = new Ajv({ allErrors: false, strict: true, validateFormats: true })
   ajv.addFormat('digest', { type: 'string', validate: (text: string) => parseDigest(text) !== undefined })
   ajv.addFormat('tag', { type: 'string', validate: (text: string) => parseTag(text) !== undefined })
+  ajv.addFormat('instant', { type: 'string', validate: isInstant })
   const checkEnvelope = ajv.compile(Envelope)
   const known = new Map(
     types.map((type) => {

@@ -75,8 +75,8 @@ export const TagText = Type.Unsafe<Tag>({ type: 'string', format: 'tag' })
 /** A repository's key, `<project id>/<path>`. */
 export const RepositoryText = Type.Unsafe<RepositoryKey>({ type: 'string', pattern: '^[0-9a-f-]{36}/[^/].*$', maxLength: 300 })
 export const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' })
-/** `YYYY-MM-DDTHH:MM:SS.mmmZ`. */
-export const Instant = Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$' })
+/** `YYYY-MM-DDTHH:MM:SS.mmmZ`, of a day and time that there is. */
+export const Instant = Type.String({ format: 'instant' })
 export const Size = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 export const SealedText = Type.Unsafe<Sealed>({ type: 'string', pattern: '^[A-Za-z0-9_-]+$' })
 /** A data object: nothing may stand in it that its schema does not name. */

@@ -68,7 +68,7 @@ type StoredProject = {
   id: string; number: number; name: string; visibility: Visibility; owner: string | null; created_at: Date; updated_at: Date; members: Record<string, Role> | null
 }
 type StoredUser = {
-  id: string; number: number; source: UserRow['source']; name: string; email: string | null; real_name: string | null; comment: string | null
+  id: string; number: number; source: UserRow['source']; name: string | null; email: string | null; real_name: string | null; comment: string | null
   external: string | null; verifier: Sealed | null; credential: string; cli_verifier: Sealed | null; cli_credential: string | null
   administrator: boolean; auditor: boolean; groups: string; created_at: Date; updated_at: Date
 }
@@ -279,7 +279,8 @@ function toUser(row: StoredUser): UserRow {
     id: row.id,
     number: row.number,
     source: row.source,
-    name: row.name,
+    // Null while the key is destroyed and the event that says so is still to come.
+    name: row.name ?? '',
     email: row.email ?? undefined,
     realName: row.real_name ?? undefined,
     comment: row.comment ?? undefined,

@@ -20,7 +20,10 @@ export type IdentityReader = ReturnType<typeof createIdentityReader>
  * refused from the answer on that says so.
  */
 export function createIdentityReader(queries: () => IdentityQueries) {
-  /** Names lead to ids; a name that came to stand for another is found by looking at the thing itself. */
+  /**
+   * Names lead to ids. One that came to stand for another is found by looking at the thing itself; a look under way, which a new name
+   * may have come too late for, is not shared with those who ask after it.
+   */
   const projectIds = createMemory<Id>(MAX_PROJECTS)
   const userIds = createMemory<Id>(MAX_SUBJECTS)
   const robotIds = createMemory<Id>(MAX_SUBJECTS)
@@ -55,7 +58,7 @@ export function createIdentityReader(queries: () => IdentityQueries) {
       byName(name, projectIds, projects, (project) => project.name === name, async () => (await queries().projectByName(name))?.id, reader.projectById),
 
     async projectByNumber(number: number): Promise<ProjectRow | undefined> {
-      const found = await projectIds.get(`#${number}`, async () => asId(await queries().projectIdByNumber(number)))
+      const found = await projectIds.get(numberKey(number), async () => asId(await queries().projectIdByNumber(number)))
       return found && reader.projectById(found.id)
     },
 
@@ -70,7 +73,7 @@ export function createIdentityReader(queries: () => IdentityQueries) {
 
     robotByName(name: string, project: string | undefined): Promise<RobotRow | undefined> {
       const hasName = (robot: RobotRow): boolean => robot.name === name && robot.project === project
-      return byName(`${project ?? ''} ${name}`, robotIds, robots, hasName, () => queries().robotIdByName(name, project), reader.robot)
+      return byName(robotKey(name, project), robotIds, robots, hasName, () => queries().robotIdByName(name, project), reader.robot)
     },
 
     async signingKeys(): Promise<readonly KeyRow[]> {
@@ -100,6 +103,10 @@ export function createIdentityReader(queries: () => IdentityQueries) {
           return undefined
         case 'UserCreated':
         case 'PersonChanged':
+          users.drop(fact.data.user)
+          // The name is sealed: a look for it that is under way may be any.
+          userIds.dropReads()
+          return fact.data.user
         case 'UserDeleted':
         case 'SubjectForgotten':
         case 'AdministratorGranted':
@@ -119,6 +126,9 @@ export function createIdentityReader(queries: () => IdentityQueries) {
           projects.clear()
           return undefined
         case 'RobotCreated':
+          robots.drop(fact.data.robot)
+          robotIds.drop(robotKey(fact.data.name, fact.data.project))
+          return fact.data.robot
         case 'RobotDeleted':
           robots.drop(fact.data.robot)
           return fact.data.robot
@@ -128,6 +138,8 @@ export function createIdentityReader(queries: () => IdentityQueries) {
           return idOfStream(stream)
         case 'ProjectCreated':
           projects.drop(fact.data.project)
+          projectIds.drop(fact.data.name)
+          projectIds.drop(numberKey(fact.data.number))
           return undefined
         case 'ProjectDeleted':
           projects.drop(fact.data.project)
@@ -150,6 +162,15 @@ export function createIdentityReader(queries: () => IdentityQueries) {
     },
   }
   return reader
+}
+
+/** No project has such a name. */
+function numberKey(number: number): string {
+  return `#${number}`
+}
+
+function robotKey(name: string, project: string | undefined): string {
+  return `${project ?? ''} ${name}`
 }
 
 function asId(id: string | undefined): Id | undefined {

@@ -149,7 +149,7 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
       const { user, number, source, verifier, administrator, person } = fact.data
       const row = {
         id: user, number, source, ...personColumns(person, context), verifier: verifier ?? null, credential: event.id, cli_verifier: null,
-        cli_credential: null, administrator, auditor: false, groups: '[]', live: true, forgotten: context.opened(person) === undefined,
+        cli_credential: null, administrator, auditor: false, groups: '[]', live: true, forgotten: false,
         created_at: at, updated_at: at,
       }
       return [put(users, row)]
@@ -181,10 +181,10 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
     }
     case 'GroupRenamed':
       // Only a provider's group is told by its name.
-      return [
-        ...changeGroup(fact.data.group, { name: fact.data.to }),
-        set(groups, { id: fact.data.group, source: 'oidc' }, { key: groupKey({ source: 'oidc', name: fact.data.to }) }),
-      ]
+      return changeGroup(fact.data.group, {
+        name: fact.data.to,
+        ...(fact.data.source === 'oidc' ? { key: groupKey({ source: 'oidc', name: fact.data.to }) } : {}),
+      })
     case 'GroupDeleted':
       return changeGroup(fact.data.group, { live: false })
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals'
 import { Type } from '@sinclair/typebox'
 import canonicalize from 'canonicalize'
 import { createCodec } from '../../src/commands/codec.ts'
-import { closed, eventType } from '../../src/ports/event.ts'
+import { Instant, closed, eventType } from '../../src/ports/event.ts'
 import type { Event, Fact } from '../../src/ports/event.ts'
 import { MAX_EVENT_BYTES } from '../../src/ports/event-log.ts'
 
@@ -52,6 +52,17 @@ describe('the codec of events', () => {
     const written = old.encode(event(Named1({ name: 'a' })))
     expect(current.decode(written.text, written.hash.toString('hex'))).toMatchObject({ type: 'Named', version: 3, data: { names: ['a'], count: 1 } })
   })
+
+  it.each(['2026-02-30T00:00:00.000Z', '2026-13-01T00:00:00.000Z', '0000-01-01T00:00:00.000Z', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00.000+00:00', 'tomorrow'])(
+    'refuses the instant %s, which Postgres would not take or would give back as another text',
+    (at) => {
+      const Ends = eventType('Ends', Type.Object({ at: Instant }, closed))
+      const codec = createCodec([Ends])
+      expect(() => codec.encode(event(Ends({ at })))).toThrow('"instant"')
+      expect(() => codec.encode({ ...event(Ends({ at: '2027-12-31T23:59:59.999Z' })), at })).toThrow('"instant"')
+      expect(codec.encode(event(Ends({ at: '2027-12-31T23:59:59.999Z' }))).text).toContain('2027')
+    },
+  )
 
   it('refuses what was changed, what it does not know and what breaks its schema, on the way in and out', () => {
     const written = old.encode(event(Named1({ name: 'a' })))

@@ -155,5 +155,5 @@ export const ROBOT_IN_SYSTEM: Actions = {
 }
 
 export function allows(actions: Actions, { resource, action }: Permission): boolean {
-  return actions[resource]?.includes(action) ?? false
+  return Object.hasOwn(actions, resource) && actions[resource]?.includes(action) === true
 }

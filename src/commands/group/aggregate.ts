@@ -28,12 +28,22 @@ export function groupsAggregate(rows: DecisionRows): Aggregate<GroupsState, Grou
   return {
     stream: streams.groups,
     async load(command) {
-      const named = command.type === 'CreateGroups' ? { ids: [], keys: command.groups.map(groupKey) } : { ids: [command.group], keys: [] }
-      const found = await rows.groups(named)
+      const found = await rows.groups(namedIn(command))
       return { ...found, groups: new Map(found.groups.map(({ id, key, name }) => [id, { key, name }])) }
     },
     evolve,
     decide,
+  }
+}
+
+function namedIn(command: GroupsCommand): { readonly ids: readonly string[]; readonly keys: readonly string[] } {
+  switch (command.type) {
+    case 'CreateGroups':
+      return { ids: [], keys: command.groups.map(groupKey) }
+    case 'RenameGroup':
+      return { ids: [command.group], keys: [groupKey({ source: 'oidc', name: command.name })] }
+    case 'DeleteGroup':
+      return { ids: [command.group], keys: [] }
   }
 }
 
@@ -45,9 +55,10 @@ export function evolve(state: GroupsState, event: Event<GroupFact>): GroupsState
       groups.set(event.data.group, { key: groupKey(event.data), name: event.data.name })
       return { ...next, lastNumber: event.data.number }
     case 'GroupRenamed': {
-      const known = groups.get(event.data.group)
-      const key = known?.key.startsWith('oidc:') === true ? groupKey({ source: 'oidc', name: event.data.to }) : known?.key
-      if (key !== undefined) groups.set(event.data.group, { key, name: event.data.to })
+      // A provider's that no row named may take, between the rows and now, the very name that the command gives.
+      const { group, source, to } = event.data
+      const key = source === 'oidc' ? groupKey({ source, name: to }) : groups.get(group)?.key
+      if (key !== undefined) groups.set(group, { key, name: to })
       return next
     }
     case 'GroupDeleted':
@@ -64,11 +75,17 @@ export function decide(state: GroupsState, command: GroupsCommand): readonly Gro
       taken.add(groupKey(group))
       return isNew
     })
-    if (command.onlyNew !== true && fresh.length < command.groups.length) return reject('CONFLICT', 'this group is there')
+    if (command.onlyNew !== true && fresh.length < command.groups.length) return groupIsThere
     return fresh.map(({ id, name, ...where }, index) => GroupCreated({ group: id, number: state.lastNumber + 1 + index, name, ...where }))
   }
   const group = state.groups.get(command.group)
   if (group === undefined) return reject('NOT_FOUND', 'there is no such group')
   if (command.type === 'DeleteGroup') return [GroupDeleted({ group: command.group })]
-  return group.name === command.name ? [] : [GroupRenamed({ group: command.group, from: group.name, to: command.name })]
+  const { group: id, name: to } = command
+  if (group.name === to) return []
+  const source = group.key.startsWith('oidc:') ? 'oidc' : 'ldap'
+  const taken = source === 'oidc' && [...state.groups].some(([other, { key }]) => other !== id && key === groupKey({ source, name: to }))
+  return taken ? groupIsThere : [GroupRenamed({ group: id, source, from: group.name, to })]
 }
+
+const groupIsThere = reject('CONFLICT', 'this group is there')

@@ -2,6 +2,9 @@ import { Type } from '@sinclair/typebox'
 import { Uuid, closed, eventType } from '../../ports/event.ts'
 import type { FactOf } from '../../ports/event.ts'
 
+const GroupName = Type.String({ minLength: 1, maxLength: 255 })
+const GroupSource = Type.Union([Type.Literal('ldap'), Type.Literal('oidc')])
+
 /** A group of an outside directory or provider. `dn` is its name there, for LDAP. All events stand in the stream `groups`. */
 export const GroupCreated = eventType(
   'GroupCreated',
@@ -9,15 +12,16 @@ export const GroupCreated = eventType(
     {
       group: Uuid,
       number: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
-      name: Type.String({ minLength: 1, maxLength: 255 }),
-      source: Type.Union([Type.Literal('ldap'), Type.Literal('oidc')]),
+      name: GroupName,
+      source: GroupSource,
       dn: Type.Optional(Type.String({ minLength: 1, maxLength: 1_000 })),
     },
     closed,
   ),
 )
 
-export const GroupRenamed = eventType('GroupRenamed', Type.Object({ group: Uuid, from: Type.String(), to: Type.String() }, closed))
+/** `source` as at its creation: a provider's group is told from others by its name, so this changes what it is. */
+export const GroupRenamed = eventType('GroupRenamed', Type.Object({ group: Uuid, source: GroupSource, from: GroupName, to: GroupName }, closed))
 
 /** Ends all that the group was given. */
 export const GroupDeleted = eventType('GroupDeleted', Type.Object({ group: Uuid }, closed))

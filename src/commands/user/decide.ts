@@ -66,8 +66,11 @@ export function evolve(state: UsersState, event: Event<UsersFact>, opened: Perso
       const administrators = withAdministrator(administrator)
       return { ...next, lastNumber: number, users: new Map([...state.users, [user, created]]), administrators }
     }
-    case 'PersonChanged':
-      return change({ sealed: event.data.to, person: opened })
+    case 'PersonChanged': {
+      // One that no row named may take, between the rows and now, the very name or address that the command gives.
+      const known = state.users.get(user) ?? { id: user, live: true, forgotten: false, administrator: state.administrators.has(user), auditor: false }
+      return { ...next, users: new Map([...state.users, [user, { ...known, sealed: event.data.to, person: opened }]]) }
+    }
     case 'UserDeleted':
       return { ...change({ live: false, administrator: false, auditor: false }), administrators: withAdministrator(false) }
     case 'SubjectForgotten':
