@@ -124,8 +124,8 @@ describeAsRoot('docker', 'dockerd', 'busybox')('docker', () => {
 
   test('is refused without a login, and with a wrong password', async () => {
     const stranger = dockerWith('stranger')
-    expect(await stranger.fail('push', image)).toMatch(/no basic auth credentials|unauthorized|authentication required/i)
-    expect(await stranger.fail('pull', image)).toMatch(/no basic auth credentials|unauthorized|authentication required/i)
+    expect(await stranger.fail('push', image)).toMatch(/denied|unauthorized|authentication required/i)
+    expect(await stranger.fail('pull', image)).toMatch(/denied|unauthorized|authentication required/i)
     expect(await stranger.fail('login', '--username', server.user, '--password', 'wrong', server.host)).toMatch(/unauthorized/i)
   })
 
