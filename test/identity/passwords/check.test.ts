@@ -68,6 +68,18 @@ describe('a verified credential', () => {
     expect(memory.known('bob', 'b')).toEqual({ id: 'bob' })
   })
 
+  it('is forgotten with its subject though another of the subject was verified anew meanwhile', async () => {
+    const { check, pass, memory } = world()
+    await check('one', right)
+    pass(30_000)
+    await check('two', right)
+    pass(30_000)
+    await check('one', right)
+    memory.drop('ann')
+    expect(memory.known('ann', 'one')).toBeUndefined()
+    expect(memory.known('ann', 'two')).toBeUndefined()
+  })
+
   it('that is being verified when its subject is touched is not remembered, and who asks after shares nothing', async () => {
     const { check, memory } = world()
     const before = held(ann)

@@ -17,7 +17,11 @@ it('runs so many at once, lets so many wait in their order, and is busy beyond',
     await new Promise(setImmediate)
     expect(begun).toEqual(expected)
   }
+  // Two are running still: one more waits.
+  const late = slots.run(() => Promise.resolve(begun.push(8)))
+  expect(begun).toHaveLength(5)
   for (const end of ends) end()
+  await late
   expect(await Promise.all(running)).toEqual([0, 1, 2, 3, 4, 'busy', 'busy', 'busy'])
   expect(await slots.run(() => Promise.resolve('free again'))).toBe('free again')
 })

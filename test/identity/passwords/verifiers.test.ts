@@ -96,8 +96,8 @@ describe('a verifier', () => {
   )
 
   it('is not matched by a part of its hash', async () => {
-    const [, scheme, salt] = verifiers.forSecret('Abc123').split('$')
-    expect(await verifiers.verify(`$${scheme}$${salt}$AA`, 'Abc123')).toBe('wrong')
+    // Four characters of base64url less are three bytes less.
+    expect(await verifiers.verify(verifiers.forSecret('Abc123').slice(0, -4), 'Abc123')).toBe('wrong')
   })
 })
 
