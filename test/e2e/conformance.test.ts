@@ -15,7 +15,8 @@ jest.setTimeout(180_000)
 
 type Report = {
   readonly tests: number
-  readonly skipped: number
+  /** What the specification leaves open, and Varve does not do. */
+  readonly skipped: readonly string[]
   /** Name, and what was expected. */
   readonly failed: readonly string[]
   readonly disabled: readonly string[]
@@ -67,7 +68,7 @@ const LOGS = [
   test('of the version in force (1.1), nothing fails and nothing is skipped', async () => {
     const { tests, ...report } = await conform('stable', { OCI_VERSION: 'stable' })
     expect(report).toEqual({
-      skipped: 0,
+      skipped: [],
       failed: [],
       disabled: ['sha256', 'sha512'].map((algorithm) => `OCI Conformance Test/${algorithm} blobs/post cancel/blob-post-cancel`),
       // Version 1.1 knows neither; sparse manifests are off in the program's own defaults for every version.
@@ -78,7 +79,7 @@ const LOGS = [
 
   test('of the version in the making, with sparse manifests, nothing fails, is skipped or left out', async () => {
     const { tests, ...report } = await conform('dev', { OCI_VERSION: 'dev', OCI_DATA_SPARSE: 'true' })
-    expect(report).toEqual({ skipped: 0, failed: [], disabled: [], disabledParts: [] })
+    expect(report).toEqual({ skipped: [], failed: [], disabled: [], disabledParts: [] })
     expect(tests).toBeGreaterThanOrEqual(980)
   })
 })
@@ -96,6 +97,7 @@ function readReport(junit: string, yaml: string): Report {
   const failed = cases.filter(({ status }) => status === 'failure' || status === 'error').map(({ name, errors }) => `${name}: ${errors}`)
   // JUnit has one word for both: what was disabled says so.
   const disabled = cases.filter(({ status, log }) => status === 'skipped' && log.includes('is disabled in the configuration')).map(({ name }) => name)
+  const skipped = cases.filter(({ name, status }) => status === 'skipped' && !disabled.includes(name)).map(({ name }) => name)
 
   const counts = { failed: count('failures') + count('errors'), disabled: count('disabled') }
   // A test that failed as a whole, beside those that it consists of, is counted without a line of its own.
@@ -104,7 +106,7 @@ function readReport(junit: string, yaml: string): Report {
 
   return {
     tests: count('tests'),
-    skipped: count('skipped'),
+    skipped,
     failed: [...failed, ...unnamed],
     disabled,
     disabledParts: [...yaml.matchAll(/^ {2}(.+): Disabled$/gm)].map(([, part = '']) => part).sort(),
