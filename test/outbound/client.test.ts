@@ -1,30 +1,17 @@
 import { createServer } from 'node:http'
-import type { RequestListener, Server } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { BlockList } from 'node:net'
-import type { AddressInfo } from 'node:net'
-import { afterAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { mayCall } from '../../src/outbound/addresses.ts'
 import { createOutbound } from '../../src/outbound/client.ts'
 import type { Outbound, OutboundRequest } from '../../src/outbound/client.ts'
 import { one, two } from '../support/certificates.ts'
-import { closeServer, loopback } from '../support/outbound.ts'
+import { closeServer, listen, loopback } from '../support/outbound.ts'
 
-const servers: Server[] = []
-
-async function listening(server: Server, host = '127.0.0.1'): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, host, resolve))
-  servers.push(server)
-  return String((server.address() as AddressInfo).port)
+function serve(listener: RequestListener): Promise<number> {
+  return listen(createServer(listener))
 }
-
-function serve(listener: RequestListener, host?: string): Promise<string> {
-  return listening(createServer(listener), host)
-}
-
-afterAll(async () => {
-  await Promise.all(servers.map(closeServer))
-})
 
 const none = new BlockList()
 const open = createOutbound({ allowedNetworks: loopback })
@@ -103,7 +90,7 @@ describe('a call', () => {
 
   it('fails in words where nobody is there', async () => {
     const gone = createServer()
-    const port = await listening(gone)
+    const port = await listen(gone)
     await closeServer(gone)
     expect(await get(open, `http://127.0.0.1:${port}/secret`)).toEqual({
       kind: 'failure',
@@ -181,7 +168,7 @@ describe('a redirect', () => {
     seen.push({ url, authorization, accept })
   }
   const calls = { headers: { Accept: 'text/plain' }, credentials: { Authorization: 'Bearer secret' }, redirects: 3 }
-  const redirecting = (to: () => string): Promise<string> =>
+  const redirecting = (to: () => string): Promise<number> =>
     serve((request, response) => {
       note(request, response)
       if (request.url === '/end') response.end('end')
@@ -228,13 +215,13 @@ describe('a redirect', () => {
 
   it('from https to http is refused', async () => {
     const server = createHttpsServer(one, (_request, response) => response.writeHead(307, { Location: 'http://127.0.0.1/' }).end())
-    const port = await listening(server)
+    const port = await listen(server)
     expect(await get(open, `https://127.0.0.1:${port}/`, { ...calls, verifyCertificate: false })).toMatchObject({ reason: 'redirect' })
   })
 })
 
 describe('a certificate', () => {
-  const answering = (pair: typeof one): Promise<string> => listening(createHttpsServer(pair, (_request, response) => response.end('here')))
+  const answering = (pair: typeof one): Promise<number> => listen(createHttpsServer(pair, (_request, response) => response.end('here')))
   const trusting = createOutbound({ allowedNetworks: loopback, authorities: one.cert })
 
   it('is checked against the authorities given, for the name called', async () => {
