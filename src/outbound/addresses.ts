@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 
 /**
- * Addresses by which a call would reach what only this machine or its network can: by the registries of special-purpose addresses of IANA, and
- * two that clouds give their machines' own services among the public ones. The usual place of metadata, 169.254.169.254, is link-local.
+ * Addresses by which a call would reach what only this machine or its network can: by the registries of special-purpose addresses of IANA,
+ * and two that clouds give their machines' own services among the public ones. The usual place of metadata, 169.254.169.254, is link-local.
  */
 const SPECIAL = blockList([
   '0.0.0.0/8',
@@ -44,7 +44,10 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
   return isIP(address) === 6 ? 'ipv6' : 'ipv4'
 }
 
-/** Whether a call may be made to an address (without a zone, which stands for a link of this machine): a public one, or one of an allowed network. */
+/**
+ * Whether a call may be made to an address (without a zone, which stands for a link of this machine): a public one, or one of an allowed
+ * network.
+ */
 export function mayCall(address: string, allowedNetworks: BlockList): boolean {
   const version = isIP(address)
   if (version === 0 || address.includes('%')) return false

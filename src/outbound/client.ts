@@ -54,8 +54,8 @@ export type OutboundFailure = { readonly kind: 'failure'; readonly reason: Failu
 export type Outbound = { send(request: OutboundRequest): Promise<OutboundAnswer | OutboundFailure> }
 
 /**
- * The one client for whatever Varve calls. A name is resolved once, and the addresses that were checked are those that are dialled, so an answer that changes
- * in between changes nothing. Each redirect is checked like a first call. Bodies are not decompressed, so none grows.
+ * The one client for whatever Varve calls. A name is resolved once, and the addresses that were checked are those that are dialled, so an
+ * answer that changes in between changes nothing. Each redirect is checked like a first call. Bodies are not decompressed, so none grows.
  */
 export function createOutbound(settings: OutboundSettings): Outbound {
   const { allowedNetworks, resolve = addressesOf, authorities } = settings
@@ -72,7 +72,9 @@ export function createOutbound(settings: OutboundSettings): Outbound {
     let knowsCredentials = true
     for (let redirects = 0; ; redirects++) {
       const headers = { ...request.headers, ...(knowsCredentials ? request.credentials : {}) }
-      const outcome = await exchange(request, url, headers, signal).catch((error: unknown) => failureOf(error, url, deadline, request.signal))
+      const outcome = await exchange(request, url, headers, signal).catch((error: unknown) =>
+        failureOf(error, url, deadline, request.signal),
+      )
       if (outcome.kind === 'failure' || follows === 0) return outcome
       const location = redirectOf(outcome)
       if (location === undefined) return outcome
@@ -98,7 +100,10 @@ export function createOutbound(settings: OutboundSettings): Outbound {
     const addresses = found.filter((address) => mayCall(address, allowedNetworks))
     if (found.length === 0) return failure('name', `${url.hostname} has no address`)
     if (addresses.length === 0) {
-      return failure('forbidden', `${url.hostname} stands for an address that is not public (${found.join(', ')}) and in no network that may be called`)
+      return failure(
+        'forbidden',
+        `${url.hostname} stands for an address that is not public (${found.join(', ')}) and in no network that may be called`,
+      )
     }
 
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -109,7 +114,10 @@ export function createOutbound(settings: OutboundSettings): Outbound {
         agent: false,
         // Asked only for a name; an address was checked above.
         lookup: (_name, _options, answer) => {
-          answer(null, addresses.map((address) => ({ address, family: isIP(address) })))
+          answer(
+            null,
+            addresses.map((address) => ({ address, family: isIP(address) })),
+          )
         },
       }
       const tls = { ...(ca === undefined ? {} : { ca }), rejectUnauthorized: request.verifyCertificate ?? true }

@@ -21,8 +21,33 @@ const get = (outbound: Outbound, url: string, more: Partial<OutboundRequest> = {
 
 describe('an address', () => {
   const refused = [
-    ...['127.0.0.1', '10.1.2.3', '172.31.0.1', '192.168.1.1', '169.254.169.254', '100.100.100.200', '168.63.129.16', '0.0.0.0', '255.255.255.255', '224.0.0.1'],
-    ...['::1', '::', '::ffff:127.0.0.1', '::ffff:8.8.8.8', '64:ff9b::a9fe:a9fe', 'fd00:ec2::254', 'fe80::1', 'ff02::1', '2002:7f00:1::', '2001:0:1::', 'fe80::1%lo', 'registry', ''],
+    ...[
+      '127.0.0.1',
+      '10.1.2.3',
+      '172.31.0.1',
+      '192.168.1.1',
+      '169.254.169.254',
+      '100.100.100.200',
+      '168.63.129.16',
+      '0.0.0.0',
+      '255.255.255.255',
+      '224.0.0.1',
+    ],
+    ...[
+      '::1',
+      '::',
+      '::ffff:127.0.0.1',
+      '::ffff:8.8.8.8',
+      '64:ff9b::a9fe:a9fe',
+      'fd00:ec2::254',
+      'fe80::1',
+      'ff02::1',
+      '2002:7f00:1::',
+      '2001:0:1::',
+      'fe80::1%lo',
+      'registry',
+      '',
+    ],
   ]
   it.each(refused)('%j is not called', (address) => {
     expect(mayCall(address, none)).toBe(false)
@@ -37,7 +62,12 @@ describe('an address', () => {
     allowed.addSubnet('10.1.0.0', 16, 'ipv4')
     allowed.addSubnet('fd00:1::', 32, 'ipv6')
     expect(['10.1.2.3', '::ffff:10.1.2.3', 'fd00:1::9'].map((address) => mayCall(address, allowed))).toEqual([true, true, true])
-    expect(['10.2.0.1', '127.0.0.1', 'fd00:2::9', '169.254.169.254'].map((address) => mayCall(address, allowed))).toEqual([false, false, false, false])
+    expect(['10.2.0.1', '127.0.0.1', 'fd00:2::9', '169.254.169.254'].map((address) => mayCall(address, allowed))).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ])
   })
 })
 
@@ -77,14 +107,20 @@ describe('a call', () => {
     expect(await get(rebinding, `http://rebound.test:${port}/`)).toMatchObject({ kind: 'failure', reason: 'forbidden' })
     expect(resolved).toBe(1)
 
-    const allowed = createOutbound({ allowedNetworks: loopback, resolve: () => Promise.resolve([resolved++ === 1 ? '127.0.0.1' : '127.0.0.9']) })
+    const allowed = createOutbound({
+      allowedNetworks: loopback,
+      resolve: () => Promise.resolve([resolved++ === 1 ? '127.0.0.1' : '127.0.0.9']),
+    })
     expect(await get(allowed, `http://rebound.test:${port}/`)).toMatchObject({ kind: 'answer', status: 200 })
     expect([resolved, asked]).toEqual([2, 1])
   })
 
   it('dials of several addresses only those that may be called', async () => {
     const port = await serve((request, response) => response.end(request.socket.localAddress))
-    const mixed = createOutbound({ allowedNetworks: loopback, resolve: () => Promise.resolve(['10.0.0.1', '169.254.169.254', '127.0.0.1']) })
+    const mixed = createOutbound({
+      allowedNetworks: loopback,
+      resolve: () => Promise.resolve(['10.0.0.1', '169.254.169.254', '127.0.0.1']),
+    })
     expect(await get(mixed, `http://mixed.test:${port}/`)).toMatchObject({ body: Buffer.from('127.0.0.1') })
   })
 
@@ -97,8 +133,14 @@ describe('a call', () => {
       reason: 'unreachable',
       message: `127.0.0.1:${port} cannot be reached (ECONNREFUSED)`,
     })
-    const unknown = createOutbound({ allowedNetworks: none, resolve: () => Promise.reject(Object.assign(new Error('no'), { code: 'ENOTFOUND' })) })
-    expect(await get(unknown, 'https://nowhere.test/')).toMatchObject({ reason: 'name', message: 'The address of nowhere.test cannot be found (ENOTFOUND)' })
+    const unknown = createOutbound({
+      allowedNetworks: none,
+      resolve: () => Promise.reject(Object.assign(new Error('no'), { code: 'ENOTFOUND' })),
+    })
+    expect(await get(unknown, 'https://nowhere.test/')).toMatchObject({
+      reason: 'name',
+      message: 'The address of nowhere.test cannot be found (ENOTFOUND)',
+    })
     const empty = createOutbound({ allowedNetworks: none, resolve: () => Promise.resolve([]) })
     expect(await get(empty, 'https://empty.test/')).toMatchObject({ reason: 'name' })
   })
@@ -200,13 +242,16 @@ describe('a redirect', () => {
     expect(seen.map(({ authorization }) => authorization)).toEqual(['Bearer secret', 'Bearer secret'])
   })
 
-  it.each(['http://10.0.0.1/', 'http://169.254.169.254/latest/meta-data', 'http://[::1]/', 'http://internal.test/'])('to %s is checked anew', async (target) => {
-    const port = await redirecting(() => target)
-    const allowed = new BlockList()
-    allowed.addAddress('127.0.0.1', 'ipv4')
-    const some = createOutbound({ allowedNetworks: allowed, resolve: () => Promise.resolve(['192.168.7.7']) })
-    expect(await get(some, `http://127.0.0.1:${port}/away`, calls)).toMatchObject({ kind: 'failure', reason: 'forbidden' })
-  })
+  it.each(['http://10.0.0.1/', 'http://169.254.169.254/latest/meta-data', 'http://[::1]/', 'http://internal.test/'])(
+    'to %s is checked anew',
+    async (target) => {
+      const port = await redirecting(() => target)
+      const allowed = new BlockList()
+      allowed.addAddress('127.0.0.1', 'ipv4')
+      const some = createOutbound({ allowedNetworks: allowed, resolve: () => Promise.resolve(['192.168.7.7']) })
+      expect(await get(some, `http://127.0.0.1:${port}/away`, calls)).toMatchObject({ kind: 'failure', reason: 'forbidden' })
+    },
+  )
 
   it.each(['file:///etc/passwd', 'http://user:secret@127.0.0.1/', 'http://'])('to %j is refused', async (target) => {
     const port = await redirecting(() => target)

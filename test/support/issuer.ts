@@ -39,7 +39,8 @@ export async function startIssuer(algorithm: Algorithm = 'ES256'): Promise<Issue
   const server = createServer(one, (request, response) => {
     const path = request.url ?? ''
     asked.push(path)
-    const { status, body } = answers.get(path) ?? (path === '/jwks' ? { status: 200, body: { keys: published } } : { status: 404, body: {} })
+    const { status, body } =
+      answers.get(path) ?? (path === '/jwks' ? { status: 200, body: { keys: published } } : { status: 404, body: {} })
     request.resume().on('end', () => {
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
     })
@@ -59,7 +60,11 @@ export async function startIssuer(algorithm: Algorithm = 'ES256'): Promise<Issue
     },
   })
 
-  async function sign(claims: Readonly<Record<string, unknown>>, header: Readonly<Record<string, unknown>> = {}, key?: CryptoKey): Promise<string> {
+  async function sign(
+    claims: Readonly<Record<string, unknown>>,
+    header: Readonly<Record<string, unknown>> = {},
+    key?: CryptoKey,
+  ): Promise<string> {
     if (signing === undefined) throw new Error('There is no key to sign with')
     const now = Math.floor(Date.now() / 1_000)
     return new SignJWT({ iss: url, iat: now, exp: now + 300, ...claims })

@@ -1,7 +1,7 @@
 import { createServer, request } from 'node:https'
-import type { IncomingMessage, RequestListener } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { exportJWK, generateKeyPair } from 'jose'
-import type { Configuration } from 'oidc-provider'
+import type { Configuration, Provider } from 'oidc-provider'
 import { one } from './certificates.ts'
 import { closeServer, listen } from './outbound.ts'
 
@@ -20,11 +20,9 @@ export type RunningProvider = {
 
 /** A real provider, https on loopback with the certificate `one`; its own login page asks for a name and a password. */
 export async function startProvider(redirectUris: readonly string[], accounts: Accounts): Promise<RunningProvider> {
-  let handle: RequestListener = (_request, response) => {
-    response.writeHead(503).end()
-  }
+  let provider: Provider | undefined
   const server = createServer(one, (incoming, response) => {
-    handle(incoming, response)
+    void provider?.callback()(incoming, response)
   })
   const port = await listen(server)
   const url = `https://127.0.0.1:${port}`
@@ -33,8 +31,8 @@ export async function startProvider(redirectUris: readonly string[], accounts: A
     const { privateKey } = await generateKeyPair('RS256', { extractable: true })
     const key = await exportJWK(privateKey)
     await quietly(async () => {
-      const { default: Provider } = await import('oidc-provider')
-      handle = new Provider(url, configuration(redirectUris, accounts, key)).callback()
+      const { Provider } = await import('oidc-provider')
+      provider = new Provider(url, configuration(redirectUris, accounts, key))
     })
   }
   await rotateKeys()

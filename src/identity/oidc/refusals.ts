@@ -4,10 +4,12 @@ import { refusal } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 
 /**
- * `unavailable`: the provider gave no answer. `answer`: it gave one that is none. `declined`: it sent the person back without a login. `state`: this login was not
- * begun by this browser. `code`: what the provider gave is used up, too old, or another's. The others: what the ID token is wrong in.
+ * `unavailable`: the provider gave no answer. `answer`: it gave one that is none. `declined`: it sent the person back without a login.
+ * `state`: this login was not begun by this browser. `code`: what the provider gave is used up, too old, or another's. The others: what the
+ * ID token is wrong in.
  */
-export type OidcReason = 'unavailable' | 'answer' | 'declined' | 'state' | 'code' | 'issuer' | 'audience' | 'nonce' | 'expired' | 'signature' | 'token'
+export type OidcReason =
+  'unavailable' | 'answer' | 'declined' | 'state' | 'code' | 'issuer' | 'audience' | 'nonce' | 'expired' | 'signature' | 'token'
 export type OidcRefusal = Refusal<OidcReason>
 
 const OF_CLAIMS: Readonly<Record<string, OidcReason>> = { iss: 'issuer', aud: 'audience', azp: 'audience', nonce: 'nonce' }
@@ -32,7 +34,8 @@ export function refusalOf(error: unknown): OidcRefusal {
   if (code === 'OAUTH_RESPONSE_IS_NOT_CONFORM' && cause instanceof Response && cause.status >= 500) {
     return refusal('unavailable', `The provider answers with status ${cause.status}`)
   }
-  if (code === 'OAUTH_JWT_TIMESTAMP_CHECK_FAILED') return refusal('expired', 'What the provider says is too old, or not yet true: compare the clocks')
+  if (code === 'OAUTH_JWT_TIMESTAMP_CHECK_FAILED')
+    return refusal('expired', 'What the provider says is too old, or not yet true: compare the clocks')
   if (code === 'OAUTH_JWT_CLAIM_COMPARISON_FAILED') {
     return refusal(OF_CLAIMS[detail(error, 'claim')] ?? 'token', 'What the provider says was not said of this login')
   }
@@ -41,8 +44,10 @@ export function refusalOf(error: unknown): OidcRefusal {
       ? refusal('issuer', 'The provider goes by another name than its endpoint: they must be the same')
       : refusal('token', 'The provider speaks of two different people')
   }
-  if (code === 'OAUTH_KEY_SELECTION_FAILED') return refusal('signature', 'What the provider says is signed with a key that is not among its own')
-  if (cause instanceof Error && cause.message.includes('signature')) return refusal('signature', 'What the provider says is not signed by it')
+  if (code === 'OAUTH_KEY_SELECTION_FAILED')
+    return refusal('signature', 'What the provider says is signed with a key that is not among its own')
+  if (cause instanceof Error && cause.message.includes('signature'))
+    return refusal('signature', 'What the provider says is not signed by it')
   return NO_ANSWER
 }
 
@@ -55,5 +60,7 @@ function codeIn(text: string): string {
 function detail(error: Error, name: 'claim' | 'attribute'): string {
   const { cause } = error
   if (cause instanceof Error) return detail(cause, name)
-  return typeof cause === 'object' && cause !== null && name in cause ? String(Object.entries(cause).find(([key]) => key === name)?.[1]) : ''
+  return typeof cause === 'object' && cause !== null && name in cause
+    ? String(Object.entries(cause).find(([key]) => key === name)?.[1])
+    : ''
 }

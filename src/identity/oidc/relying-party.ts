@@ -33,7 +33,10 @@ export type RelyingParty = {
   begin(): Promise<{ readonly kind: 'begun'; readonly url: string; readonly attempt: LoginAttempt } | OidcRefusal>
   /** `query`: with what the browser came back to the redirect URI. */
   finish(query: string, attempt: LoginAttempt): Promise<{ readonly kind: 'person'; readonly person: Person } | OidcRefusal>
-  /** Where to send the browser to end the session at the provider as well, which then sends it on to `returnTo`, an absolute URL; undefined where there is no such place. */
+  /**
+   * Where to send the browser to end the session at the provider as well, which then sends it on to `returnTo`, an absolute URL; undefined
+   * where there is no such place.
+   */
   logoutUrl(returnTo: string): Promise<string | undefined>
 }
 
@@ -72,7 +75,8 @@ export function createRelyingParty({ outbound, settings, redirectUri, now = () =
     const url = new URL(redirectUri)
     url.search = query
     // Asked first, so that somebody else's answer leads to no call.
-    if (url.searchParams.getAll('state').join() !== attempt.state) return refusal('state', 'This login was not begun in this browser, or too long ago')
+    if (url.searchParams.getAll('state').join() !== attempt.state)
+      return refusal('state', 'This login was not begun in this browser, or too long ago')
     const found = await provider(settings.endpoint)
     if (found.kind === 'refusal') return found
     try {
@@ -92,7 +96,10 @@ export function createRelyingParty({ outbound, settings, redirectUri, now = () =
     const claims = tokens.claims()
     if (claims === undefined) throw new Error('An ID token was wanted, and the library let an answer without one pass')
     // Groups often stand only there; where both speak, what was asked last counts.
-    const more = configuration.serverMetadata().userinfo_endpoint === undefined ? {} : await fetchUserInfo(configuration, tokens.access_token, claims.sub)
+    const more =
+      configuration.serverMetadata().userinfo_endpoint === undefined
+        ? {}
+        : await fetchUserInfo(configuration, tokens.access_token, claims.sub)
     return personOf({ issuer: claims.iss, subject: claims.sub }, { ...claims, ...more }, settings)
   }
 
@@ -106,14 +113,22 @@ export function createRelyingParty({ outbound, settings, redirectUri, now = () =
 }
 
 /** Whether a provider answers at an endpoint: nothing if it does. */
-export async function pingProvider(outbound: Outbound, settings: Pick<OidcSettings, 'endpoint' | 'verifyCertificate'>): Promise<OidcRefusal | undefined> {
+export async function pingProvider(
+  outbound: Outbound,
+  settings: Pick<OidcSettings, 'endpoint' | 'verifyCertificate'>,
+): Promise<OidcRefusal | undefined> {
   const found = await discover(outbound, { ...settings, clientId: 'ping', clientSecret: '' })
   return found.kind === 'refusal' ? found : undefined
 }
 
 async function discover(
   outbound: Outbound,
-  { endpoint, clientId, clientSecret, verifyCertificate }: Pick<OidcSettings, 'endpoint' | 'clientId' | 'clientSecret' | 'verifyCertificate'>,
+  {
+    endpoint,
+    clientId,
+    clientSecret,
+    verifyCertificate,
+  }: Pick<OidcSettings, 'endpoint' | 'clientId' | 'clientSecret' | 'verifyCertificate'>,
 ): Promise<Provider | OidcRefusal> {
   const fetch = fetchThrough(outbound, { maxBytes: 1_000_000, timeoutMs: 10_000, verifyCertificate })
   try {

@@ -24,7 +24,19 @@ export type OidcSettings = {
 }
 
 /** What a login itself sends; another value of it would undo what protects the login. */
-const OWN_PARAMETERS = ['client_id', 'code_challenge', 'code_challenge_method', 'nonce', 'redirect_uri', 'request', 'request_uri', 'response_mode', 'response_type', 'scope', 'state']
+const OWN_PARAMETERS = [
+  'client_id',
+  'code_challenge',
+  'code_challenge_method',
+  'nonce',
+  'redirect_uri',
+  'request',
+  'request_uri',
+  'response_mode',
+  'response_type',
+  'scope',
+  'state',
+]
 
 /** What is wrong with settings, or nothing. */
 export function problemOf(settings: OidcSettings): string | undefined {

@@ -1,6 +1,9 @@
 import type { LoginAttempt } from '../oidc/relying-party.ts'
 
-/** A cookie of ours. `secure`: false only where the registry's public URL itself is plain http, over which no browser would send it otherwise. */
+/**
+ * A cookie of ours. `secure`: false only where the registry's public URL itself is plain http, over which no browser would send it
+ * otherwise.
+ */
 export type Cookie = { readonly name: string; readonly secure: boolean }
 
 export const SESSION = 'sid'
@@ -41,6 +44,7 @@ export function writeBegunLogin({ attempt: { state, nonce, codeVerifier }, retur
 /** Undefined: it is none of ours. `returnTo` is still to be checked by `safeReturnTo`. */
 export function readBegunLogin(text: string): BegunLogin | undefined {
   const [state, nonce, codeVerifier, returnTo, ...more] = text.split('.').map((part) => Buffer.from(part, 'base64url').toString())
-  if (state === undefined || nonce === undefined || codeVerifier === undefined || returnTo === undefined || more.length > 0) return undefined
+  if (state === undefined || nonce === undefined || codeVerifier === undefined || returnTo === undefined || more.length > 0)
+    return undefined
   return state === '' || nonce === '' || codeVerifier === '' ? undefined : { attempt: { state, nonce, codeVerifier }, returnTo }
 }

@@ -3,8 +3,9 @@ const MAX_LENGTH = 2_000
 const MAX_DECODINGS = 4
 
 /**
- * Where a login leads to: a path on this origin, with query and fragment, as it was given; undefined if it could lead anywhere else. Browsers read `\` as `/`, leave out tabs and line breaks, and take what begins
- * with `//` for another host; proxies and pages decode once more. So the path must be none of these in any of its decodings, nor once its dots are resolved.
+ * Where a login leads to: a path on this origin, with query and fragment, as it was given; undefined if it could lead anywhere else.
+ * Browsers read `\` as `/`, leave out tabs and line breaks, and take what begins with `//` for another host; proxies and pages decode once
+ * more. So the path must be none of these in any of its decodings, nor once its dots are resolved.
  */
 export function safeReturnTo(text: unknown): string | undefined {
   if (typeof text !== 'string' || text.length > MAX_LENGTH || !/^\/[!-~]*$/.test(text)) return undefined
@@ -15,7 +16,10 @@ export function safeReturnTo(text: unknown): string | undefined {
   return /\\|%0|%1|%7f/i.test(text.slice(path.length)) ? undefined : text
 }
 
-/** A path and what decoding makes of it, again and again, until nothing is left to decode; undefined if it cannot be decoded, or not so soon. */
+/**
+ * A path and what decoding makes of it, again and again, until nothing is left to decode; undefined if it cannot be decoded, or not so
+ * soon.
+ */
 function decodingsOf(path: string): readonly string[] | undefined {
   const decodings = [path]
   for (let last = path; last.includes('%'); decodings.push(last)) {
@@ -32,7 +36,6 @@ function decodingsOf(path: string): readonly string[] | undefined {
 }
 
 function isOwnPath(path: string): boolean {
-  // eslint-disable-next-line no-control-regex -- what is looked for
   if (/[\\\u0000-\u001f\u007f]/.test(path)) return false
   return !path.startsWith('//') && !new URL(path, 'https://here.invalid').pathname.startsWith('//')
 }

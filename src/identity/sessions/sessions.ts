@@ -10,8 +10,8 @@ export type Session = {
 
 export type Sessions = {
   /**
-   * After a login: a new session, and the `Set-Cookie` of it. The one that the browser had, if any, is ended: an id that was known before the login,
-   * to whomever, is worth nothing after it.
+   * After a login: a new session, and the `Set-Cookie` of it. The one that the browser had, if any, is ended: an id that was known before
+   * the login, to whomever, is worth nothing after it.
    */
   begin(subject: string, cookieHeader: string | undefined): Promise<string>
   find(cookieHeader: string | undefined): Promise<Session | undefined>
@@ -30,7 +30,10 @@ export type SessionsParts = {
 
 const ID = /^[A-Za-z0-9_-]{43}$/
 
-/** The cookie holds 256 random bits and nothing else; whose session it is, the store knows, by their hash. So whatever ends a session ends it at the next request. */
+/**
+ * The cookie holds 256 random bits and nothing else; whose session it is, the store knows, by their hash. So whatever ends a session ends
+ * it at the next request.
+ */
 export function createSessions({ store, secure, lifetimeMs, now = () => new Date() }: SessionsParts): Sessions {
   const cookie = { name: SESSION, secure }
 
@@ -75,7 +78,9 @@ export const CSRF_HEADER = 'X-Harbor-CSRF-Token'
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Whether a request that a session's cookie came with may do what it asks: another site can send the cookie along, but not know the token. */
+/**
+ * Whether a request that a session's cookie came with may do what it asks: another site can send the cookie along, but not know the token.
+ */
 export function mayAct(session: Session, method: string, token: string | undefined): boolean {
   if (SAFE_METHODS.has(method)) return true
   const [given, wanted] = [Buffer.from(token ?? ''), Buffer.from(session.csrfToken)]
@@ -83,10 +88,13 @@ export function mayAct(session: Session, method: string, token: string | undefin
 }
 
 /**
- * Whether a browser says that another site's page sent a request. Wanted where there is no session yet to have a token: else that page could log
- * its visitor in as somebody of its choice. Who is no browser says nothing, and has no visitor to deceive.
+ * Whether a browser says that another site's page sent a request. Wanted where there is no session yet to have a token: else that page
+ * could log its visitor in as somebody of its choice. Who is no browser says nothing, and has no visitor to deceive.
  */
-export function isFromElsewhere(headers: { readonly origin?: string | undefined; readonly 'sec-fetch-site'?: string | undefined }, publicUrl: string): boolean {
+export function isFromElsewhere(
+  headers: { readonly origin?: string | undefined; readonly 'sec-fetch-site'?: string | undefined },
+  publicUrl: string,
+): boolean {
   const { origin, 'sec-fetch-site': site } = headers
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   return origin !== undefined && origin !== new URL(publicUrl).origin

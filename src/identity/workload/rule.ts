@@ -1,6 +1,6 @@
 /**
- * Which tokens of an issuer stand for a workload. `subject` and each of `claims` are texts to be met exactly, but for `*`, which stands for any text, none
- * included. A claim that is a list is met by one of its members; a number or a truth value by how JSON writes it.
+ * Which tokens of an issuer stand for a workload. `subject` and each of `claims` are texts to be met exactly, but for `*`, which stands for
+ * any text, none included. A claim that is a list is met by one of its members; a number or a truth value by how JSON writes it.
  */
 export type WorkloadRule = {
   /** Exactly as tokens name it in `iss`. */
@@ -20,7 +20,8 @@ export function problemOf({ issuer, audience, subject, claims }: WorkloadRule): 
   }
   if (audience === '') return 'The audience is missing: without it, a token made for any other service would do'
   // Issuers such as GitHub's speak for everybody's jobs.
-  if ([subject, ...Object.values(claims)].every((pattern) => /^\**$/.test(pattern))) return 'The rule would let in whatever the issuer vouches for: name a subject or a claim'
+  if ([subject, ...Object.values(claims)].every((pattern) => /^\**$/.test(pattern)))
+    return 'The rule would let in whatever the issuer vouches for: name a subject or a claim'
   return undefined
 }
 

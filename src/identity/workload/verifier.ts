@@ -10,10 +10,11 @@ import { matches } from './rule.ts'
 import type { WorkloadClaims, WorkloadRule } from './rule.ts'
 
 /**
- * `malformed`: no token, or one without what it must have. `issuer`: no rule names it. `unavailable`: the issuer's keys are not to be had. `rule`: all is right
- * with the token, and no rule lets its subject in. The others: what it is wrong in.
+ * `malformed`: no token, or one without what it must have. `issuer`: no rule names it. `unavailable`: the issuer's keys are not to be had.
+ * `rule`: all is right with the token, and no rule lets its subject in. The others: what it is wrong in.
  */
-export type WorkloadReason = 'malformed' | 'issuer' | 'unavailable' | 'algorithm' | 'signature' | 'expired' | 'not-yet-valid' | 'audience' | 'rule'
+export type WorkloadReason =
+  'malformed' | 'issuer' | 'unavailable' | 'algorithm' | 'signature' | 'expired' | 'not-yet-valid' | 'audience' | 'rule'
 export type WorkloadRefusal = Refusal<WorkloadReason>
 
 /** The rule is the first that the token meets. */
@@ -48,8 +49,8 @@ type Verified = { readonly kind: 'verified'; readonly subject: string; readonly 
 type Keys = { readonly kind: 'keys'; readonly keys: JWTVerifyGetKey }
 
 /**
- * Verifies ID tokens of jobs and service accounts (OpenID Connect Core 1.0, 3.1.3.7). An issuer's keys are kept for ten minutes; a key that is not among them is asked for
- * once more, at most every 30 s.
+ * Verifies ID tokens of jobs and service accounts (OpenID Connect Core 1.0, 3.1.3.7). An issuer's keys are kept for ten minutes; a key that
+ * is not among them is asked for once more, at most every 30 s.
  */
 export function createWorkloadVerifier({ outbound, now = () => performance.now() }: WorkloadVerifierParts): WorkloadVerifier {
   const fetch = fetchThrough(outbound, { maxBytes: 1_000_000, timeoutMs: 10_000 })
@@ -69,9 +70,7 @@ export function createWorkloadVerifier({ outbound, now = () => performance.now()
     const meant = candidates.filter((rule) => [claims.aud].flat().includes(rule.audience))
     if (meant.length === 0) return refusal('audience', 'This token is meant for another service')
     const rule = meant.find((each) => matches(each, claims))
-    return rule === undefined
-      ? refusal('rule', 'No rule lets this workload in')
-      : { kind: 'workload', rule, issuer, subject, claims }
+    return rule === undefined ? refusal('rule', 'No rule lets this workload in') : { kind: 'workload', rule, issuer, subject, claims }
   }
 
   return { verify }
@@ -97,7 +96,9 @@ async function verifiedBy(keys: JWTVerifyGetKey, token: string, issuer: string):
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
     })
     const { sub } = payload
-    return typeof sub === 'string' && sub !== '' ? { kind: 'verified', subject: sub, claims: payload } : refusal('malformed', 'This token has no subject')
+    return typeof sub === 'string' && sub !== ''
+      ? { kind: 'verified', subject: sub, claims: payload }
+      : refusal('malformed', 'This token has no subject')
   } catch (error) {
     return refusalOf(error)
   }
@@ -105,7 +106,9 @@ async function verifiedBy(keys: JWTVerifyGetKey, token: string, issuer: string):
 
 async function discover(fetch: Fetch, issuer: string): Promise<Keys | WorkloadRefusal> {
   try {
-    const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, { headers: { Accept: 'application/json' } })
+    const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
+      headers: { Accept: 'application/json' },
+    })
     if (response.status !== 200) return refusal('unavailable', `The issuer answers with status ${response.status}`)
     const document: unknown = await response.json()
     const [named, jwks] = [textIn(document, 'issuer'), URL.parse(textIn(document, 'jwks_uri') ?? '')]
@@ -118,7 +121,8 @@ async function discover(fetch: Fetch, issuer: string): Promise<Keys | WorkloadRe
 }
 
 function textIn(document: unknown, name: 'issuer' | 'jwks_uri'): string | undefined {
-  const value: unknown = typeof document === 'object' && document !== null ? Object.entries(document).find(([key]) => key === name)?.[1] : undefined
+  const value: unknown =
+    typeof document === 'object' && document !== null ? Object.entries(document).find(([key]) => key === name)?.[1] : undefined
   return typeof value === 'string' ? value : undefined
 }
 

@@ -49,7 +49,12 @@ describe('with a real provider', () => {
   let provider: RunningProvider
   let party: RelyingParty
   const accounts = {
-    alice: { name: 'Alice Example', preferred_username: 'alice.example', email: 'alice@example.com', groups: ['developers', 'admins', 'developers', '', 7] },
+    alice: {
+      name: 'Alice Example',
+      preferred_username: 'alice.example',
+      email: 'alice@example.com',
+      groups: ['developers', 'admins', 'developers', '', 7],
+    },
     bob: { name: 'Bob', groups: 'testers' },
     carol: { name: 'Carol' },
   }
@@ -87,12 +92,18 @@ describe('with a real provider', () => {
       person: { issuer: provider.url, subject: 'bob', realName: 'Bob', groups: ['testers'], administrator: false },
     })
     expect(await signedIn('carol')).toMatchObject({ person: { groups: [], administrator: false } })
-    expect(await signedIn('alice', partyWith({ groupsClaim: 'roles', userClaim: '' }))).toMatchObject({ person: { name: 'Alice Example', groups: [], administrator: false } })
-    expect(await signedIn('alice', partyWith({ groupsClaim: '', adminGroup: '' }))).toMatchObject({ person: { groups: [], administrator: false } })
+    expect(await signedIn('alice', partyWith({ groupsClaim: 'roles', userClaim: '' }))).toMatchObject({
+      person: { name: 'Alice Example', groups: [], administrator: false },
+    })
+    expect(await signedIn('alice', partyWith({ groupsClaim: '', adminGroup: '' }))).toMatchObject({
+      person: { groups: [], administrator: false },
+    })
   })
 
   it('a filter leaves out groups, though not what they make of somebody', async () => {
-    expect(await signedIn('alice', partyWith({ groupFilter: '^dev' }))).toMatchObject({ person: { groups: ['developers'], administrator: true } })
+    expect(await signedIn('alice', partyWith({ groupFilter: '^dev' }))).toMatchObject({
+      person: { groups: ['developers'], administrator: true },
+    })
   })
 
   it('the browser is sent with a challenge, a nonce and a state of this login alone', async () => {
@@ -130,7 +141,10 @@ describe('with a real provider', () => {
   it('another login’s nonce is refused', async () => {
     const { url, attempt } = await begun(party)
     const query = await signIn(url.href, 'alice', redirectUri)
-    expect(await party.finish(query, { ...attempt, nonce: (await begun(party)).attempt.nonce })).toMatchObject({ kind: 'refusal', reason: 'nonce' })
+    expect(await party.finish(query, { ...attempt, nonce: (await begun(party)).attempt.nonce })).toMatchObject({
+      kind: 'refusal',
+      reason: 'nonce',
+    })
   })
 
   it('an answer with another state, without one or with two is refused', async () => {
@@ -153,7 +167,11 @@ describe('with a real provider', () => {
   it('a login that the provider declines is refused, and no text of the caller is repeated', async () => {
     const { attempt } = await begun(party)
     const declined = new URLSearchParams({ state: attempt.state, error: 'access_denied', error_description: 'evil', iss: provider.url })
-    expect(await party.finish(declined.toString(), attempt)).toEqual({ kind: 'refusal', reason: 'declined', message: 'The provider did not let you in (access_denied)' })
+    expect(await party.finish(declined.toString(), attempt)).toEqual({
+      kind: 'refusal',
+      reason: 'declined',
+      message: 'The provider did not let you in (access_denied)',
+    })
     declined.set('error', '<b>evil</b>')
     expect(await party.finish(declined.toString(), attempt)).toMatchObject({ message: 'The provider did not let you in' })
   })
@@ -182,10 +200,17 @@ describe('with a real provider', () => {
   it('a ping finds it, and says why not', async () => {
     expect(await pingProvider(outbound, { endpoint: provider.url, verifyCertificate: true })).toBeUndefined()
     const wary = createOutbound({ allowedNetworks: loopback })
-    expect(await pingProvider(wary, { endpoint: provider.url, verifyCertificate: true })).toMatchObject({ reason: 'unavailable', message: /certificate/ })
+    expect(await pingProvider(wary, { endpoint: provider.url, verifyCertificate: true })).toMatchObject({
+      reason: 'unavailable',
+      message: expect.stringContaining('certificate'),
+    })
     expect(await pingProvider(wary, { endpoint: provider.url, verifyCertificate: false })).toBeUndefined()
-    expect(await pingProvider(outbound, { endpoint: `${provider.url}/nothing`, verifyCertificate: true })).toMatchObject({ reason: 'answer' })
-    expect(await pingProvider(outbound, { endpoint: provider.url.replace('https', 'http'), verifyCertificate: true })).toMatchObject({ kind: 'refusal' })
+    expect(await pingProvider(outbound, { endpoint: `${provider.url}/nothing`, verifyCertificate: true })).toMatchObject({
+      reason: 'answer',
+    })
+    expect(await pingProvider(outbound, { endpoint: provider.url.replace('https', 'http'), verifyCertificate: true })).toMatchObject({
+      kind: 'refusal',
+    })
   })
 
   it('one that is down is a refusal, and one that is back is found again', async () => {
@@ -196,7 +221,11 @@ describe('with a real provider', () => {
     await provider.stop()
     expect(await own.finish(query, attempt)).toMatchObject({ kind: 'refusal', reason: 'unavailable' })
     clock += 600_001
-    expect(await own.begin()).toMatchObject({ kind: 'refusal', reason: 'unavailable', message: expect.stringContaining('cannot be reached') })
+    expect(await own.begin()).toMatchObject({
+      kind: 'refusal',
+      reason: 'unavailable',
+      message: expect.stringContaining('cannot be reached'),
+    })
     expect(await own.logoutUrl('https://registry.test/')).toBeUndefined()
     await provider.start()
     expect(await own.begin()).toMatchObject({ kind: 'refusal' })
@@ -246,13 +275,17 @@ describe('with a provider that lies', () => {
   it('a token that is signed by nobody, by another or with a key that all know is refused', async () => {
     const { privateKey: others } = await generateKeyPair('ES256')
     expect(await finished((attempt) => issuer.sign(claims(attempt), {}, others))).toMatchObject({ kind: 'refusal', reason: 'signature' })
-    expect(await finished((attempt) => issuer.sign(claims(attempt), { kid: 'unknown' }))).toMatchObject({ kind: 'refusal', reason: 'signature' })
+    expect(await finished((attempt) => issuer.sign(claims(attempt), { kid: 'unknown' }))).toMatchObject({
+      kind: 'refusal',
+      reason: 'signature',
+    })
 
     const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
     const unsigned = (alg: string, attempt: LoginAttempt): string =>
       `${part({ alg, kid: issuer.keys()[0]?.kid })}.${part({ ...claims(attempt), iss: issuer.url, iat: now(), exp: now() + 60 })}`
     expect(await finished((attempt) => Promise.resolve(`${unsigned('none', attempt)}.`))).toMatchObject({ kind: 'refusal' })
-    const byPublicKey = (text: string): string => `${text}.${createHmac('sha256', JSON.stringify(issuer.keys()[0])).update(text).digest('base64url')}`
+    const byPublicKey = (text: string): string =>
+      `${text}.${createHmac('sha256', JSON.stringify(issuer.keys()[0])).update(text).digest('base64url')}`
     expect(await finished((attempt) => Promise.resolve(byPublicKey(unsigned('HS256', attempt))))).toMatchObject({ kind: 'refusal' })
   })
 
@@ -260,7 +293,12 @@ describe('with a provider that lies', () => {
     expect(await finished(() => Promise.resolve(undefined))).toMatchObject({ kind: 'refusal', reason: 'answer' })
     expect(await finished(() => Promise.resolve('no token'))).toMatchObject({ kind: 'refusal' })
     const { attempt } = await begun(party)
-    for (const [status, body, reason] of [[500, 'ill', 'unavailable'], [200, 'x'.repeat(1_100_000), 'unavailable'], [200, 'x', 'answer'], [302, {}, 'answer']] as const) {
+    for (const [status, body, reason] of [
+      [500, 'ill', 'unavailable'],
+      [200, 'x'.repeat(1_100_000), 'unavailable'],
+      [200, 'x', 'answer'],
+      [302, {}, 'answer'],
+    ] as const) {
       issuer.answers.set('/token', { status, body })
       expect([status, await party.finish(`code=code&state=${attempt.state}`, attempt)]).toMatchObject([status, { kind: 'refusal', reason }])
     }
@@ -268,18 +306,30 @@ describe('with a provider that lies', () => {
 
   it('one that goes by another name is refused', async () => {
     const other = await startIssuer()
-    other.answers.set('/.well-known/openid-configuration', issuer.answers.get('/.well-known/openid-configuration') ?? { status: 500, body: '' })
-    expect(await pingProvider(outbound, { endpoint: other.url, verifyCertificate: true })).toMatchObject({ kind: 'refusal', reason: 'issuer' })
+    other.answers.set(
+      '/.well-known/openid-configuration',
+      issuer.answers.get('/.well-known/openid-configuration') ?? { status: 500, body: '' },
+    )
+    expect(await pingProvider(outbound, { endpoint: other.url, verifyCertificate: true })).toMatchObject({
+      kind: 'refusal',
+      reason: 'issuer',
+    })
   })
 
   it('one that speaks of two people is refused', async () => {
     const other = await startIssuer()
     const published = other.answers.get('/.well-known/openid-configuration')
-    other.answers.set('/.well-known/openid-configuration', { status: 200, body: { ...Object(published?.body), userinfo_endpoint: `${other.url}/me` } })
+    other.answers.set('/.well-known/openid-configuration', {
+      status: 200,
+      body: { ...Object(published?.body), userinfo_endpoint: `${other.url}/me` },
+    })
     other.answers.set('/me', { status: 200, body: { sub: 'admin', groups: ['admins'] } })
     const its = createRelyingParty({ outbound, settings: { ...settings, endpoint: other.url }, redirectUri })
     const { attempt } = await begun(its)
-    other.answers.set('/token', { status: 200, body: { access_token: 'a', token_type: 'Bearer', id_token: await other.sign(claims(attempt)) } })
+    other.answers.set('/token', {
+      status: 200,
+      body: { access_token: 'a', token_type: 'Bearer', id_token: await other.sign(claims(attempt)) },
+    })
     expect(await its.finish(`code=code&state=${attempt.state}`, attempt)).toMatchObject({ kind: 'refusal', reason: 'token' })
   })
 

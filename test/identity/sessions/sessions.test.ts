@@ -10,16 +10,19 @@ function memoryStore(): SessionStore & { readonly rows: Map<string, SessionRecor
   const removeIf = (wanted: (session: SessionRecord) => boolean): void => {
     for (const [key, session] of rows) if (wanted(session)) rows.delete(key)
   }
+  const done = (_outcome: unknown): Promise<void> => Promise.resolve()
   return {
     rows,
-    create: async (key, session) => void rows.set(key, session),
-    get: async (key) => rows.get(key),
-    remove: async (key) => void rows.delete(key),
-    removeAllOf: async (subject) => {
+    create: (key, session) => done(rows.set(key, session)),
+    get: (key) => Promise.resolve(rows.get(key)),
+    remove: (key) => done(rows.delete(key)),
+    removeAllOf: (subject) => {
       removeIf((session) => session.subject === subject)
+      return done(undefined)
     },
-    removeEndedBefore: async (time) => {
+    removeEndedBefore: (time) => {
       removeIf((session) => session.endsAt < time)
+      return done(undefined)
     },
   }
 }
@@ -69,9 +72,17 @@ describe('a session', () => {
   })
 
   it('ends at a log-out, with its user, and with its time', async () => {
-    const [one, two, three] = [sent(await sessions.begin('user-1', undefined)), sent(await sessions.begin('user-1', undefined)), sent(await sessions.begin('user-2', undefined))]
+    const [one, two, three] = [
+      sent(await sessions.begin('user-1', undefined)),
+      sent(await sessions.begin('user-1', undefined)),
+      sent(await sessions.begin('user-2', undefined)),
+    ]
     expect(await sessions.end(one)).toBe('__Host-sid=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure')
-    expect(await Promise.all([one, two, three].map((cookie) => sessions.find(cookie)))).toMatchObject([undefined, { subject: 'user-1' }, { subject: 'user-2' }])
+    expect(await Promise.all([one, two, three].map((cookie) => sessions.find(cookie)))).toMatchObject([
+      undefined,
+      { subject: 'user-1' },
+      { subject: 'user-2' },
+    ])
     await store.removeAllOf('user-1')
     expect(await sessions.find(two)).toBeUndefined()
     now = new Date(now.getTime() + 3_599_999)
@@ -82,7 +93,16 @@ describe('a session', () => {
 
   it('is none with no cookie, a broken one, or two', async () => {
     const cookie = sent(await sessions.begin('user-1', undefined))
-    for (const header of [undefined, '', '__Host-sid', '__Host-sid=', '__Host-sid=short', `${cookie}x`, `x${cookie}`, `${cookie}; __Host-sid=${'A'.repeat(43)}`]) {
+    for (const header of [
+      undefined,
+      '',
+      '__Host-sid',
+      '__Host-sid=',
+      '__Host-sid=short',
+      `${cookie}x`,
+      `x${cookie}`,
+      `${cookie}; __Host-sid=${'A'.repeat(43)}`,
+    ]) {
       expect([header, await sessions.find(header)]).toEqual([header, undefined])
       await sessions.end(header)
     }
@@ -100,16 +120,30 @@ describe('a request', () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) expect(mayAct(session, method, undefined)).toBe(true)
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'get', 'TRACE', '']) {
       expect(mayAct(session, method, session.csrfToken)).toBe(true)
-      for (const token of [undefined, '', 'wrong', other.csrfToken, `${session.csrfToken}=`, 'é'.repeat(43)]) expect(mayAct(session, method, token)).toBe(false)
+      for (const token of [undefined, '', 'wrong', other.csrfToken, `${session.csrfToken}=`, 'é'.repeat(43)])
+        expect(mayAct(session, method, token)).toBe(false)
     }
   })
 
   it('before there is a session is told from another site’s', () => {
     const url = 'https://registry.test'
-    for (const headers of [{}, { origin: url }, { 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }, { 'sec-fetch-site': 'same-origin', origin: url }]) {
+    for (const headers of [
+      {},
+      { origin: url },
+      { 'sec-fetch-site': 'same-origin' },
+      { 'sec-fetch-site': 'none' },
+      { 'sec-fetch-site': 'same-origin', origin: url },
+    ]) {
       expect([headers, isFromElsewhere(headers, url)]).toEqual([headers, false])
     }
-    for (const headers of [{ origin: 'https://evil.test' }, { origin: 'null' }, { origin: 'http://registry.test' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { 'sec-fetch-site': 'cross-site', origin: url }]) {
+    for (const headers of [
+      { origin: 'https://evil.test' },
+      { origin: 'null' },
+      { origin: 'http://registry.test' },
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { 'sec-fetch-site': 'cross-site', origin: url },
+    ]) {
       expect([headers, isFromElsewhere(headers, url)]).toEqual([headers, true])
     }
   })

@@ -38,7 +38,8 @@ describe('a pattern', () => {
 describe('a rule', () => {
   it('is met only by all of its claims', () => {
     const claims = { sub: 'job', env: 'prod', ids: ['one', 'two'], protected: true, run: 7 }
-    for (const wanted of [{}, { env: 'prod' }, { env: 'p*' }, { ids: 'two' }, { protected: 'true', run: '7' }]) expect(matches({ ...rule, claims: wanted }, claims)).toBe(true)
+    for (const wanted of [{}, { env: 'prod' }, { env: 'p*' }, { ids: 'two' }, { protected: 'true', run: '7' }])
+      expect(matches({ ...rule, claims: wanted }, claims)).toBe(true)
     for (const wanted of [{ env: 'test' }, { env: 'prod', ids: 'three' }, { missing: '*' }, { toString: '*' }, { protected: 'false' }]) {
       expect(matches({ ...rule, claims: wanted }, claims)).toBe(false)
     }
@@ -53,6 +54,7 @@ describe('a rule', () => {
     expect(problemOf({ ...rule, issuer: 'http://issuer.test' })).toMatch(/https/)
     expect(problemOf({ ...rule, issuer: 'https://a:b@issuer.test' })).toMatch(/user name/)
     expect(problemOf({ ...rule, audience: '' })).toMatch(/audience/)
-    for (const open of [{ subject: '*' }, { subject: '' }, { subject: '**', claims: { any: '*' } }]) expect(problemOf({ ...rule, ...open })).toMatch(/whatever the issuer/)
+    for (const open of [{ subject: '*' }, { subject: '' }, { subject: '**', claims: { any: '*' } }])
+      expect(problemOf({ ...rule, ...open })).toMatch(/whatever the issuer/)
   })
 })

@@ -54,8 +54,18 @@ const seconds = (): number => Math.floor(Date.now() / 1_000)
 
 describe('a token', () => {
   it('of a job at GitHub, or of a pod in Kubernetes, is let in by the rule that it meets', async () => {
-    expect(await verified(await issuer.sign(github))).toMatchObject({ kind: 'workload', rule: { id: 'github' }, issuer: issuer.url, subject: github.sub, claims: { workflow: 'release' } })
-    expect(await verified(await issuer.sign(kubernetes))).toMatchObject({ kind: 'workload', rule: { id: 'kubernetes' }, subject: kubernetes.sub })
+    expect(await verified(await issuer.sign(github))).toMatchObject({
+      kind: 'workload',
+      rule: { id: 'github' },
+      issuer: issuer.url,
+      subject: github.sub,
+      claims: { workflow: 'release' },
+    })
+    expect(await verified(await issuer.sign(kubernetes))).toMatchObject({
+      kind: 'workload',
+      rule: { id: 'kubernetes' },
+      subject: kubernetes.sub,
+    })
     // Once each for both: the keys are kept.
     expect(issuer.asked).toEqual(['/.well-known/openid-configuration', '/jwks'])
   })
@@ -95,7 +105,10 @@ describe('a token', () => {
   it('of another key, under the name of one that is published or not, is refused', async () => {
     const { privateKey } = await generateKeyPair('ES256')
     expect(await verified(await issuer.sign(github, {}, privateKey))).toMatchObject({ kind: 'refusal', reason: 'signature' })
-    expect(await verified(await issuer.sign(github, { kid: 'unknown' }, privateKey))).toMatchObject({ kind: 'refusal', reason: 'signature' })
+    expect(await verified(await issuer.sign(github, { kid: 'unknown' }, privateKey))).toMatchObject({
+      kind: 'refusal',
+      reason: 'signature',
+    })
   })
 
   it('whose claims were changed after signing is refused', async () => {
@@ -114,7 +127,9 @@ describe('a token', () => {
     expect(await verified(`${text}.${byPublicKey}`)).toMatchObject({ kind: 'refusal', reason: 'algorithm' })
     // A key that the token brings along is nobody's.
     const { privateKey } = await generateKeyPair('ES256')
-    expect(await verified(await issuer.sign(github, { jwk: issuer.keys()[0], jku: `${issuer.url}/mine`, kid: 'mine' }, privateKey))).toMatchObject({ reason: 'signature' })
+    expect(
+      await verified(await issuer.sign(github, { jwk: issuer.keys()[0], jku: `${issuer.url}/mine`, kid: 'mine' }, privateKey)),
+    ).toMatchObject({ reason: 'signature' })
     expect(issuer.asked).not.toContain('/mine')
   })
 
