@@ -121,6 +121,29 @@ export function identityQueries(rows: Rows) {
       return (await rows<{ id: string }>('user by name', (schema) => `select id from ${schema}.users where folded_name = $1 and live`, [foldedName]))[0]?.id
     },
 
+    async userIdByNumber(number: number): Promise<string | undefined> {
+      return (await rows<{ id: string }>('user by number', (schema) => `select id from ${schema}.users where number = $1 and live`, [number]))[0]?.id
+    },
+
+    /** Whether there is a user beside the first, who came with the registry. */
+    async hasOtherUsers(): Promise<boolean> {
+      return (await rows('other users', (schema) => `select 1 from ${schema}.users where live and number > 1 limit 1`, [])).length > 0
+    },
+
+    /** Whether the name of a user begins so. */
+    async hasUserNamed(foldedStart: string): Promise<boolean> {
+      return (await rows('user names', (schema) => `select 1 from ${schema}.users where live and starts_with(folded_name, $1) limit 1`, [foldedStart])).length > 0
+    },
+
+    async groupIdByNumber(number: number): Promise<string | undefined> {
+      return (await rows<{ id: string }>('group by number', (schema) => `select id from ${schema}.groups where number = $1 and live`, [number]))[0]?.id
+    },
+
+    /** `key` as of `groupKey`. */
+    async groupIdByKey(key: string): Promise<string | undefined> {
+      return (await rows<{ id: string }>('group by key', (schema) => `select id from ${schema}.groups where key = $1 and live`, [key]))[0]?.id
+    },
+
     async robot(id: string): Promise<RobotRow | undefined> {
       const found = await rows<StoredRobot>(
         'robot',
@@ -265,6 +288,21 @@ export function identityDecisionRows(rows: Rows): Omit<DecisionRows, 'repository
           permissions: JSON.parse(permissions) as RobotPermission[],
           workloads: JSON.parse(workloads) as WorkloadRule[],
         },
+      }
+    },
+
+    async settings() {
+      const found = await rows<{ revision: string | null; name: string | null; value: string | null; secret: boolean | null }>(
+        'decide settings',
+        (schema) => `select h.revision, s.name, s.value, s.sealed is not null as secret from (select (select revision from ${schema}.heads where stream = $1) as revision) h
+          left join ${schema}.settings s on s.value is not null or s.sealed is not null`,
+        [streams.settings],
+      )
+      const set = found.flatMap(({ name, value, secret }) => (name === null ? [] : [{ name, value, secret }]))
+      return {
+        revision: Number(found[0]?.revision ?? -1),
+        values: set.flatMap(({ name, value }) => (value === null ? [] : [[name, JSON.parse(value) as string | number | boolean | null] as const])),
+        secrets: set.flatMap(({ name, secret }) => (secret === true ? [name] : [])),
       }
     },
   }
