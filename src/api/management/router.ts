@@ -4,6 +4,7 @@ import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
+import { isStorable } from '../../ports/storable.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
 import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
@@ -34,12 +35,13 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     if ('refused' in requester) return notLetIn(requester)
     // A registry token was given for /v2 alone.
     if (requester.scope !== undefined) return notLetIn({ refused: true, reason: 'credentials' })
-    const admitted = await admit(management, route, requester, request)
-    if ('refused' in admitted) return errorReply(admitted)
-    const checks = compiled.get(route)
     const params = { ...request.params }
     const query = { ...request.query }
     const body: unknown = request.body
+    if (!isStorable(JSON.stringify([params, query, body]))) return errorReply(apiError(400, 'BAD_REQUEST', 'what was sent holds U+0000, or half of a pair of surrogates'))
+    const admitted = await admit(management, route, requester, request)
+    if ('refused' in admitted) return errorReply(admitted)
+    const checks = compiled.get(route)
     const fault = faultOf('path', checks?.params, params) ?? faultOf('query', checks?.query, query) ?? faultOf('body', checks?.body, body)
     if (fault !== undefined) return errorReply(apiError(400, 'BAD_REQUEST', fault))
     return replyOf(await route.handle(management, { ...requester, request, url: request.originalUrl, project: admitted.project }, { params, query, body }))
@@ -92,7 +94,8 @@ function faultOf(where: string, check: ValidateFunction | undefined, value: unkn
 function replyOf(answered: Answer | ApiError | Rejection): Reply {
   if ('refused' in answered) return errorReply(answered)
   const { status, body, headers = {} } = answered
-  return body === undefined ? { status, headers } : json(status, body, headers)
+  if (body === undefined) return { status, headers }
+  return typeof body === 'string' ? { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers }, body } : json(status, body, headers)
 }
 
 /** What a route needs. A project that the caller may not read is answered as one that is not there. */
