@@ -25,6 +25,8 @@ export type ApiError = { readonly refused: true; readonly status: 400 | 401 | 40
 /** A request once it was let through. */
 export type Asked = Requester & {
   readonly request: RequestHead
+  /** What was asked for, path and query, from the server's root on. */
+  readonly url: string
   /** The project that the path names, where the route needs a right in one. */
   readonly project: ProjectRow | undefined
 }

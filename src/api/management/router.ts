@@ -40,7 +40,7 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     const body: unknown = request.body
     const fault = faultOf('path', checks?.params, params) ?? faultOf('query', checks?.query, query) ?? faultOf('body', checks?.body, body)
     if (fault !== undefined) return errorReply(apiError(400, 'BAD_REQUEST', fault))
-    return replyOf(await route.handle(management, { ...requester, request, project: admitted.project }, { params, query, body }))
+    return replyOf(await route.handle(management, { ...requester, request, url: request.originalUrl, project: admitted.project }, { params, query, body }))
   }
 
   for (const each of routes) {
