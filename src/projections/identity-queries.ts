@@ -67,12 +67,12 @@ export type IdentityQueries = ReturnType<typeof identityQueries>
 type StoredProject = {
   id: string; number: number; name: string; visibility: Visibility; owner: string | null; created_at: Date; updated_at: Date; members: Record<string, Role> | null
 }
-type StoredUser = {
+export type StoredUser = {
   id: string; number: number; source: UserRow['source']; name: string; email: string | null; real_name: string | null; comment: string | null
   external: string | null; verifier: Sealed | null; credential: string; cli_verifier: Sealed | null; cli_credential: string | null
   administrator: boolean; auditor: boolean; groups: string; created_at: Date; updated_at: Date
 }
-type StoredRobot = {
+export type StoredRobot = {
   id: string; number: number; name: string; project: string | null; verifier: Sealed; credential: string; description: string; disabled: boolean
   expires_at: Date | null; permissions: string; workloads: string; creator: string; created_at: Date; updated_at: Date
 }
@@ -274,7 +274,7 @@ function toProject({ id, number, name, visibility, owner, created_at: createdAt,
   return { id, number, name, visibility, owner: owner ?? undefined, createdAt, updatedAt, members: new Map(Object.entries(members ?? {})) }
 }
 
-function toUser(row: StoredUser): UserRow {
+export function toUser(row: StoredUser): UserRow {
   return {
     id: row.id,
     number: row.number,
@@ -296,7 +296,7 @@ function toUser(row: StoredUser): UserRow {
   }
 }
 
-function toRobot(row: StoredRobot): RobotRow {
+export function toRobot(row: StoredRobot): RobotRow {
   return {
     id: row.id,
     number: row.number,

@@ -11,10 +11,10 @@ export type Rows = <R extends object>(name: string | undefined, text: (schema: s
 
 export function createRows(pool: Pool, shown: () => string): Rows {
   /** A version may be dropped while a query is on its way to it: the query is then put to the one that is shown instead. */
-  return async (name, text, values) =>
+  return async <R extends object>(name: string | undefined, text: (schema: string) => string, values: readonly unknown[]) =>
     patiently(async () => {
       const schema = shown()
-      return (await pool.query({ ...(name === undefined ? {} : { name: `${schema} ${name}` }), text: text(schema), values: [...values] })).rows
+      return (await pool.query<R>({ ...(name === undefined ? {} : { name: `${schema} ${name}` }), text: text(schema), values: [...values] })).rows
     })
 }
 

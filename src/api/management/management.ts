@@ -5,6 +5,7 @@ import type { Position } from '../../ports/position.ts'
 import type { CatalogueQueries } from '../../projections/catalogue-queries.ts'
 import type { IdentityQueries } from '../../projections/identity-queries.ts'
 import type { IdentityReader } from '../../projections/identity-reader.ts'
+import type { PeopleQueries } from '../../projections/people-queries.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
 import type { ServerLog } from '../server.ts'
 import type { SettingsReader } from '../settings.ts'
@@ -12,7 +13,7 @@ import type { SettingsReader } from '../settings.ts'
 /** What the doors of `/api` work with. */
 export type Management = {
   readonly identity: IdentityReader
-  readonly queries: () => CatalogueQueries & IdentityQueries
+  readonly queries: () => CatalogueQueries & IdentityQueries & PeopleQueries
   readonly decisionRows: DecisionRows
   readonly handle: Handle
   readonly visible: (position: Position) => Promise<boolean>

@@ -1,4 +1,6 @@
+import { routes as permissions } from './permissions.ts'
 import type { Route } from './route.ts'
+import { routes as users } from './users.ts'
 
-/** Every route of `/api/v2.0`. */
-export const routes: readonly Route[] = []
+/** Every route of `/api/v2.0`. Where two paths fit a request, the first one answers. */
+export const routes: readonly Route[] = [...users, ...permissions]
