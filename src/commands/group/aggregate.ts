@@ -28,12 +28,22 @@ export function groupsAggregate(rows: DecisionRows): Aggregate<GroupsState, Grou
   return {
     stream: streams.groups,
     async load(command) {
-      const named = command.type === 'CreateGroups' ? { ids: [], keys: command.groups.map(groupKey) } : { ids: [command.group], keys: [] }
-      const found = await rows.groups(named)
+      const found = await rows.groups(namedIn(command))
       return { ...found, groups: new Map(found.groups.map(({ id, key, name }) => [id, { key, name }])) }
     },
     evolve,
     decide,
+  }
+}
+
+function namedIn(command: GroupsCommand): Parameters<DecisionRows['groups']>[0] {
+  switch (command.type) {
+    case 'CreateGroups':
+      return { ids: [], keys: command.groups.map(groupKey) }
+    case 'RenameGroup':
+      return { ids: [command.group], keys: [groupKey({ source: 'oidc', name: command.name })] }
+    case 'DeleteGroup':
+      return { ids: [command.group], keys: [] }
   }
 }
 
@@ -70,5 +80,8 @@ export function decide(state: GroupsState, command: GroupsCommand): readonly Gro
   const group = state.groups.get(command.group)
   if (group === undefined) return reject('NOT_FOUND', 'there is no such group')
   if (command.type === 'DeleteGroup') return [GroupDeleted({ group: command.group })]
+  const key = groupKey({ source: 'oidc', name: command.name })
+  const taken = group.key.startsWith('oidc:') && [...state.groups].some(([id, other]) => id !== command.group && other.key === key)
+  if (taken) return reject('CONFLICT', 'this group is there')
   return group.name === command.name ? [] : [GroupRenamed({ group: command.group, from: group.name, to: command.name })]
 }
