@@ -78,8 +78,8 @@ export const routes: readonly Route[] = [
         type: 'CreateUser', user, person, source: 'local', verifier, administrator: false,
       })
       if ('refused' in outcome) return outcome
-      const created = await management.identity.user(user)
-      return { status: 201, headers: created === undefined ? {} : locationOf(asked, created.number) }
+      const [created] = outcome
+      return { status: 201, headers: created?.type === 'UserCreated' ? locationOf(asked, created.data.number) : {} }
     },
   }),
 
