@@ -175,11 +175,10 @@ function changesOf(fact: IdentityFact, { stream, position }: Recorded): readonly
 
 /** What a robot's terms let it do in projects, each once. What two terms have in common began with the older ones. */
 function grantsOf({ disabled, permissions, expiresAt }: Pick<RobotTerms, 'disabled' | 'permissions' | 'expiresAt'>): Map<string, Row> {
-  const expires_at = expiresAt === null ? null : new Date(expiresAt).toISOString()
   const grants = new Map<string, Row>()
   for (const permission of disabled ? [] : permissions) {
     if (permission.kind !== 'project') continue
-    const row = { target: permission.project, access: JSON.stringify(permission.access), expires_at }
+    const row = { target: permission.project, access: JSON.stringify(permission.access), expires_at: expiresAt }
     grants.set(JSON.stringify(row), row)
   }
   return grants

@@ -96,7 +96,7 @@ export async function generateChanges(log: EventLog, seed: number, count: number
       return { kind: 'project', project: home ?? (chance(0.4) || projects.size === 0 ? '*' : random.pick([...projects.keys()])), access: access() }
     })
     const expires = now + random.below(4 * DAY) - HOUR
-    const expiresAt = chance(0.4) ? null : chance(0.5) ? new Date(expires).toISOString() : new Date(expires - (expires % 1_000)).toISOString().replace('.000Z', 'Z')
+    const expiresAt = chance(0.4) ? null : new Date(expires).toISOString()
     return { description: '', disabled: chance(0.15), expiresAt, permissions, workloads: [] }
   }
 
@@ -117,8 +117,8 @@ export async function generateChanges(log: EventLog, seed: number, count: number
     const kept = robot.terms.permissions.filter(() => chance(0.6))
     const to = chance(0.3)
       ? { ...robot.terms, disabled: !robot.terms.disabled }
-      : { ...fresh, permissions: [...kept, ...fresh.permissions], expiresAt: chance(0.5) ? normal(robot.terms.expiresAt) : fresh.expiresAt }
-    const from = { ...robot.terms, expiresAt: normal(robot.terms.expiresAt) }
+      : { ...fresh, permissions: [...kept, ...fresh.permissions], expiresAt: chance(0.5) ? robot.terms.expiresAt : fresh.expiresAt }
+    const from = robot.terms
     robot.terms = to
     await append(streams.robot(robot.id), RobotChanged({ from, to }))
   }
@@ -220,9 +220,4 @@ export async function generateChanges(log: EventLog, seed: number, count: number
   await append(streams.settings, SettingChanged({ name: 'session_timeout', from: null, to: 1 }))
   await append(streams.settings, RoleMatrixAdopted({ version: 1 }))
   while (written < count) await step()
-}
-
-/** As the read models hand it to a command. */
-function normal(expiresAt: string | null): string | null {
-  return expiresAt === null ? null : new Date(expiresAt).toISOString()
 }
