@@ -22,7 +22,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   identity: parts('ports', 'oci'),
   storage: parts('ports', 'oci'),
   api: parts('commands', 'identity', 'projections', 'ports', 'oci'),
-  cli: parts('projections', 'ports', 'oci', 'config.ts', 'logger.ts'),
+  cli: parts('commands', 'projections', 'ports', 'oci', 'config.ts', 'logger.ts'),
   'main.ts': () => true,
   'config.ts': () => false,
   'logger.ts': () => false,
