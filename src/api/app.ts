@@ -15,18 +15,21 @@ export function createApp(options: {
   readonly oci: (request: IncomingMessage, response: ServerResponse) => Promise<void>
   readonly token: RequestHandler
   readonly management: RequestHandler
+  /** What only Varve has. */
+  readonly varve: RequestHandler
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly metricsToken: string | undefined
   readonly logger: Pick<ServerLog, 'error'>
 }): Handler {
-  const { oci, token, management, readiness, metrics, metricsToken, logger } = options
+  const { oci, token, management, varve, readiness, metrics, metricsToken, logger } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.use(healthRoutes(readiness, metrics, metricsToken))
   app.use('/service', token)
   app.use('/api/v2.0', management)
+  app.use('/api/varve/v1', varve)
   app.use((request, response) => send(request, response, refused(refusal('NAME_UNKNOWN', 'there is nothing at this path'))))
   const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
     logger.error({ err: error }, 'a request failed')
