@@ -8,6 +8,7 @@ import type { Recorded } from '../../src/ports/event.ts'
 import { comparePositions, parsePosition, positionNumber } from '../../src/ports/position.ts'
 import type { Position } from '../../src/ports/position.ts'
 import { laneOf } from '../../src/ports/streams.ts'
+import { accessHistory } from '../../src/projections/access-history.ts'
 import { accessQueries, momentOf } from '../../src/projections/access-queries.ts'
 import type { AccessQueries, CouldHave, GrantFound, Moment, SubjectThen } from '../../src/projections/access-queries.ts'
 import type { Reads } from '../../src/projections/projection.ts'
@@ -23,6 +24,8 @@ import { seeded } from '../support/random.ts'
 import { generateChanges } from './access-changes.ts'
 import { RIGHTS, startReplay } from './access-replay.ts'
 import type { Action, Replayed } from './access-replay.ts'
+import { separateAccess } from './separate-access.ts'
+import { sorted } from './separate-fold.ts'
 
 const EVENTS = 10_000
 const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
@@ -105,6 +108,7 @@ describe.each([1, 2, 3])(`questions about a history of ${EVENTS} grants and revo
   let pool: Pool
   let log: EventLog
   let queries: AccessQueries
+  let schema: string
   let head: Position
   const events: Recorded[] = []
 
@@ -112,7 +116,7 @@ describe.each([1, 2, 3])(`questions about a history of ${EVENTS} grants and revo
     database = await testDatabase()
     pool = createPool({ ...database.connection, max: 4, pipeline: true })
     await prepareRegister(pool)
-    const schema = schemaName(await createVersion(pool))
+    schema = schemaName(await createVersion(pool))
     log = createMemoryLog(createCodec(eventTypes))
     await generateChanges(log, seed, EVENTS)
     for await (const recorded of log.readAll(['state', 'activity'], 'start')) events.push(recorded)
@@ -235,6 +239,22 @@ describe.each([1, 2, 3])(`questions about a history of ${EVENTS} grants and revo
       if (found?.name !== undefined) expect((await queries.usersThen(found.name.toUpperCase(), moment)).map(({ id }) => id)).toContain(user)
     }
   }
+
+  it('rest on the rows that a separate fold has', async () => {
+    const separate = separateAccess()
+    let clock = ''
+    for (const recorded of events) {
+      if (laneOf(recorded.stream) !== 'state') continue
+      if (recorded.event.at > clock) clock = recorded.event.at
+      separate.fold(recorded, clock)
+    }
+    for (const table of accessHistory.tables) {
+      const columns = Object.entries(table.columns).map(([name, type]) => (type === 'timestamptz' ? `to_char(${name} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as ${name}` : name))
+      const { rows } = await pool.query<Record<string, string | number | boolean | null>>(`select ${columns.join(', ')} from ${schema}.${table.name}`)
+      expect({ table: table.name, rows: rows.map(sorted).sort() }).toEqual({ table: table.name, rows: separate.tables()[table.name]?.map(sorted).sort() })
+      expect(rows.length).toBeGreaterThan(0)
+    }
+  }, 120_000)
 
   it('rest on rows that a rebuild gives again', async () => {
     expect(await verify({ pool, log, reads, onProgress: () => undefined })).toEqual([])
