@@ -102,7 +102,7 @@ export function accessQueries(rows: Rows) {
     async projectThen(name: string, moment: Moment): Promise<string | undefined> {
       const found = await rows<{ id: string }>(
         'project then',
-        (schema) => `select id from ${schema}.lives l where l.name = $2 and l.kind = 'project' and ${then('l')}`,
+        (schema) => `select id from ${schema}.lives l where l.name = $2 and ${then('l')}`,
         [String(positionNumber(moment.position)), name],
       )
       return found[0]?.id
@@ -198,7 +198,8 @@ function soughtValues({ visibilities, flags, roles, permissions }: Sought): unkn
 
 /**
  * All grants of all projects at `$1` and, where they end by time, `$2`: as visibilities `$3`, flags `$4`, roles `$5` and accesses `$6` say.
- * A row each for the project, whom it lets (kind and id), and by what; Postgres carries a condition on one of them into each arm.
+ * A row each for the project, whom it lets (kind and id), and by what; Postgres carries a condition on one of them into each arm. Of all
+ * lives, those of projects have a name.
  */
 function grantsSql(schema: string): string {
   const none = 'null::text'
@@ -219,7 +220,7 @@ function grantsSql(schema: string): string {
     ),
     arm(
       { project: 'p.id', kind: `'user'`, subject: 'f.user_id', by: 'f.flag', from_pos: 'f.from_pos' },
-      `${schema}.user_flags f ${life('u', 'f.user_id')} cross join ${schema}.lives p where ${then('f')} and f.flag = any($4) and p.kind = 'project' and ${then('p')}`,
+      `${schema}.user_flags f ${life('u', 'f.user_id')} cross join ${schema}.lives p where ${then('f')} and f.flag = any($4) and p.name is not null and ${then('p')}`,
     ),
     arm({ ...role, kind: `'user'`, subject: 'm.member', by: `'member'` }, `${members} ${life('u', 'm.member')} where m.kind = 'user' and ${then('m')} and m.role = any($5)`),
     arm({ ...role, kind: `'group'`, subject: 'm.member', by: `'member'` }, `${members} ${life('g', 'm.member')} where m.kind = 'group' and ${then('m')} and m.role = any($5)`),
@@ -229,7 +230,7 @@ function grantsSql(schema: string): string {
        where m.kind = 'group' and ${then('m')} and m.role = any($5)`,
     ),
     arm({ ...permission, project: 'p.id' }, `${robots} ${life('p', 'g.target')} where ${permitted}`),
-    arm({ ...permission, project: 'p.id' }, `${robots} cross join ${schema}.lives p where g.target = '*' and p.kind = 'project' and ${then('p')} and ${permitted}`),
+    arm({ ...permission, project: 'p.id' }, `${robots} cross join ${schema}.lives p where g.target = '*' and p.name is not null and ${then('p')} and ${permitted}`),
   ].join('\nunion all ')
 }
 
