@@ -204,7 +204,7 @@ export async function generateChanges(log: EventLog, seed: number, count: number
     }
     if (roll === 95 && groups.size > 0) {
       const [id, name] = random.pick([...groups])
-      if (chance(0.5)) return append(streams.groups, GroupRenamed({ group: id, from: name, to: name }))
+      if (chance(0.5)) return append(streams.groups, GroupRenamed({ group: id, source: 'oidc', from: name, to: name }))
       groups.delete(id)
       return append(streams.groups, GroupDeleted({ group: id }))
     }

@@ -23,6 +23,11 @@ type Cause = { readonly number: number; readonly id: string; readonly time: stri
 type Held = { readonly role: string; readonly cause: Cause }
 type RobotGrant = { readonly project: string; readonly actions: readonly string[]; readonly expires: number; readonly cause: Cause }
 type Project = { readonly name: string; isPublic: boolean; visibilityCause: Cause; readonly members: Map<string, Held> }
+type Terms = {
+  readonly disabled: boolean
+  readonly expiresAt: string | null
+  readonly permissions: readonly { readonly kind: string; readonly project: string; readonly access: readonly { readonly resource: string; readonly action: string }[] }[]
+}
 type Robot = { readonly home: string | undefined; grants: Map<string, RobotGrant> }
 
 type Harbor = { readonly roles: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>; readonly public: Readonly<Record<string, readonly string[]>> }
@@ -119,11 +124,11 @@ export function startReplay() {
         return
       }
       case 'RobotCreated':
-        robots.set(text('robot'), { home: data['project'] as string | undefined, grants: grantsFrom(data, cause, new Map()) })
+        robots.set(text('robot'), { home: data['project'] as string | undefined, grants: grantsFrom(data as Terms, cause, new Map()) })
         return
       case 'RobotChanged': {
         const robot = robots.get(own)
-        if (robot !== undefined) robot.grants = grantsFrom(data['to'] as Record<string, unknown>, cause, robot.grants)
+        if (robot !== undefined) robot.grants = grantsFrom(data['to'] as Terms, cause, robot.grants)
         return
       }
       case 'RobotDeleted':
@@ -132,11 +137,11 @@ export function startReplay() {
   }
 
   /** What a robot still has as before, it has since before. */
-  function grantsFrom(terms: Readonly<Record<string, unknown>>, cause: Cause, before: ReadonlyMap<string, RobotGrant>): Map<string, RobotGrant> {
+  function grantsFrom({ disabled, expiresAt, permissions }: Terms, cause: Cause, before: ReadonlyMap<string, RobotGrant>): Map<string, RobotGrant> {
     const grants = new Map<string, RobotGrant>()
-    if (terms['disabled'] === true) return grants
-    const expires = terms['expiresAt'] === null ? Infinity : Date.parse(String(terms['expiresAt']))
-    for (const each of terms['permissions'] as { kind: string; project: string; access: { resource: string; action: string }[] }[]) {
+    if (disabled) return grants
+    const expires = expiresAt === null ? Infinity : Date.parse(expiresAt)
+    for (const each of permissions) {
       if (each.kind !== 'project') continue
       const key = `${each.project} ${expires} ${each.access.map(({ resource, action }) => `${resource}:${action}`).join()}`
       const actions = each.access.filter(({ resource }) => resource === 'repository').map(({ action }) => action)
@@ -185,5 +190,3 @@ export function startReplay() {
     projects: (): ReadonlyMap<string, string> => new Map([...projects].map(([id, { name }]) => [name, id])),
   }
 }
-
-export { line as grantLine }

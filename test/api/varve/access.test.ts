@@ -39,11 +39,12 @@ const basic = (name: string): string => `Basic ${Buffer.from(`${name}:${PASSWORD
 
 describe('questions about access', () => {
   let server: VarveServer
-  let log: EventLog & { close(): Promise<void> }
+  let log: EventLog
   let sealer: Sealer
   let admin: string
   const ids: Record<string, string> = {}
   const at: Record<string, Position> = {}
+  let closed = false
   let users = 1
   let projects = 1
 
@@ -114,9 +115,13 @@ describe('questions about access', () => {
     await happens('dora audits', streams.users, AuditorGranted({ user: idOf('dora') }))
   })
 
-  afterAll(async () => {
+  /** Before the server's Postgres ends, or at the end. */
+  async function closeLog(): Promise<void> {
+    if (closed) return
+    closed = true
     await log.close()
-  })
+  }
+  afterAll(closeLog)
 
   it('say who could, by which grant, since which event', async () => {
     const page = await answered('admin', { repository: 'team/app', action: 'pull' })
@@ -258,7 +263,7 @@ describe('questions about access', () => {
     it('are answered the same without a server', async () => {
       const question = ['--repository', 'team/app', '--action', 'pull', '--at', at['late leaves'] ?? '']
       const beside = await pages(...question)
-      await log.close()
+      await closeLog()
       await server.kill('SIGTERM')
       expect(await pages(...question)).toEqual(beside)
     })
