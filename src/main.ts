@@ -13,6 +13,8 @@ import { createLogin } from './api/login.ts'
 import type { Login } from './api/login.ts'
 import { managementRouter } from './api/management/router.ts'
 import { routes } from './api/management/routes.ts'
+import type { Management } from './api/management/management.ts'
+import { routes as accessRoutes } from './api/varve/access.ts'
 import { createMetrics } from './api/metrics.ts'
 import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
@@ -298,13 +300,15 @@ async function serve(config: Config): Promise<void> {
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
+  const management: Management = { identity, queries, log, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
     handler: createApp({
       oci: createOciHandler(answer, logger),
       token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), authenticate, logIn, addressOf }),
-      management: managementRouter(routes, { identity, queries, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }, identify),
+      management: managementRouter(routes, management, identify),
+      varve: managementRouter(accessRoutes, management, identify),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),

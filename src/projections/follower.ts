@@ -5,6 +5,7 @@ import type { EventLog } from '../ports/event-log.ts'
 import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import type { DecisionRows } from '../ports/decision-rows.ts'
+import { accessQueries } from './access-queries.ts'
 import { catalogueQueries } from './catalogue-queries.ts'
 import { createCatalogueReader } from './catalogue-reader.ts'
 import { identityDecisionRows, identityQueries } from './identity-queries.ts'
@@ -51,7 +52,7 @@ export async function startReadModels(options: {
   let shown = (await liveVersion(pool)) ?? 1
   const rows = createRows(queryPool, () => schemaName(shown))
   const catalogue = catalogueQueries(rows)
-  const queries = { ...catalogue, ...identityQueries(rows), ...peopleQueries(rows), ...projectQueries(rows) }
+  const queries = { ...catalogue, ...identityQueries(rows), ...peopleQueries(rows), ...projectQueries(rows), ...accessQueries(rows) }
   const decisionRows: DecisionRows = { ...identityDecisionRows(rows), repository: catalogue.repository }
   const reader = createCatalogueReader(() => queries)
   const identity = createIdentityReader(() => queries)

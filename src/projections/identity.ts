@@ -133,6 +133,7 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
   ]
   switch (fact.type) {
     case 'RegistryCreated':
+    case 'RoleMatrixAdopted':
       return []
     case 'SettingChanged':
       return 'secret' in fact.data

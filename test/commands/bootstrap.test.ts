@@ -8,6 +8,8 @@ import type { FirstAdministrator } from '../../src/commands/bootstrap.ts'
 import { createCodec } from '../../src/commands/codec.ts'
 import { eventTypes } from '../../src/commands/event-types.ts'
 import { projectsAggregate } from '../../src/commands/project/aggregate.ts'
+import { ROLES_VERSION } from '../../src/commands/access/roles.ts'
+import { RoleMatrixAdopted } from '../../src/commands/settings/events.ts'
 import { createHandler } from '../../src/commands/handle.ts'
 import { makeArgon2Verifier } from '../../src/identity/passwords/schemes.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
@@ -46,11 +48,13 @@ it('names the log, creates the registry, its administrator and its first project
   expect((await all(log)).map(({ stream, event }) => [stream, event.type])).toEqual([
     ['log', 'LogNamed'],
     ['settings', 'RegistryCreated'],
+    ['settings', 'RoleMatrixAdopted'],
+    ['keys', 'VerifierKeyMade'],
     ['users', 'UserCreated'],
     ['projects', 'ProjectCreated'],
   ])
   expect(await bootstrap(log, sealer, randomUUID(), admin(undefined))).toBeUndefined()
-  expect(await all(log)).toHaveLength(4)
+  expect(await all(log)).toHaveLength(6)
 })
 
 it('takes up a start that was cut short, wherever it was', async () => {
@@ -59,10 +63,21 @@ it('takes up a start that was cut short, wherever it was', async () => {
   const events = await all(whole)
   for (let length = 0; length <= events.length; length += 1) {
     const log = newLog()
-    for (const { stream, event } of events.slice(0, length)) await log.append(stream, -1, [event])
+    for (const { stream, event, revision } of events.slice(0, length)) await log.append(stream, revision - 1, [event])
     expect(await bootstrap(log, sealer, randomUUID(), admin('given'))).toBeUndefined()
     expect((await all(log)).map(({ event }) => event.type)).toEqual(events.map(({ event }) => event.type))
   }
+})
+
+it('says which table of roles holds where the log says another one, and not again', async () => {
+  const log = newLog()
+  await bootstrap(log, sealer, randomUUID(), admin('given'))
+  const [first] = (await all(log)).filter(({ event }) => event.type === 'RoleMatrixAdopted')
+  const older = { ...RoleMatrixAdopted({ version: 999 }), id: randomUUID(), at: new Date().toISOString(), actor: { kind: 'system' as const, subject: randomUUID() } }
+  await log.append('settings', first?.revision ?? -1, [older])
+  for (let start = 0; start < 2; start += 1) await bootstrap(log, sealer, randomUUID(), admin('given'))
+  const adopted = (await all(log)).flatMap(({ event }) => (event.type === 'RoleMatrixAdopted' ? [(event.data as { version: number }).version] : []))
+  expect(adopted).toEqual([ROLES_VERSION, 999, ROLES_VERSION])
 })
 
 it('keeps no name and no password in clear', async () => {
