@@ -31,7 +31,7 @@ export type Aggregate<State extends { readonly revision: number }, Command, F ex
 }
 
 /** What a decision answers that cannot be done: a door's refusal, or a command's rejection. */
-type Refused = { readonly refused: true }
+export type Refused = { readonly refused: true }
 
 export type Handled<State, F, R extends Refused = Refusal> = {
   readonly outcome: readonly Event<F & Fact>[] | R

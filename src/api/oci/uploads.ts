@@ -12,6 +12,7 @@ import type { Position } from '../../ports/position.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { Registry } from '../registry.ts'
 import { admit, admitPush, mayPullFrom } from './admit.ts'
+import { perform } from '../perform.ts'
 import { positionHeader } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RepositoryExchange } from './exchange.ts'
@@ -98,8 +99,7 @@ async function mountSource(
 
 /** Bytes are stored; now the fact, and then the answer. */
 async function conclude(registry: Registry, exchange: RepositoryExchange, id: string, fact: UploadFact): Promise<Position | undefined> {
-  const { position } = await registry.handle(uploadAggregate(id), fact, exchange.command())
-  if (position !== undefined) await registry.visible(position)
+  const { position } = await perform(registry, exchange, uploadAggregate(id), fact)
   registry.metrics.pushed('blob')
   return position
 }
