@@ -59,6 +59,7 @@ import type { EventLog } from './ports/event-log.ts'
 import type { Event, FactOf } from './ports/event.ts'
 import type { Sealer } from './ports/key-store.ts'
 import { comparePositions, positionNumber } from './ports/position.ts'
+import type { Position } from './ports/position.ts'
 import { streams } from './ports/streams.ts'
 import { startReadModels } from './projections/follower.ts'
 import type { IdentityQueries } from './projections/identity-queries.ts'
@@ -233,7 +234,7 @@ async function serve(config: Config): Promise<void> {
   const readModels = await startReadModels({ pool, queryPool, log, reads: opened.reads, logger })
   const head = await log.head()
   // What was answered 201 before a crash must be there before anybody asks for it.
-  if (head !== undefined) while (!(await readModels.visible(head, PATIENCE_MS)) && readModels.failure() === undefined) logger.info('the read models catch up')
+  if (head !== undefined) while (!(await readModels.visible(head, AbortSignal.timeout(PATIENCE_MS))) && readModels.failure() === undefined) logger.info('the read models catch up')
   if (readModels.failure() !== undefined) throw new Error('the read models cannot be folded', { cause: readModels.failure() })
   const recorder = await startPullRecorder({
     log,
@@ -251,8 +252,8 @@ async function serve(config: Config): Promise<void> {
   const settings = createSettings(identity, sealer)
   // A port that the system gives is known once it listens.
   const urlOf = (): string => config.publicUrl ?? server.url
-  const visible = async (position: Parameters<typeof readModels.visible>[0]): Promise<boolean> => {
-    const isVisible = await readModels.visible(position, PATIENCE_MS)
+  const visible = async (position: Position, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<boolean> => {
+    const isVisible = await readModels.visible(position, signal)
     if (!isVisible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
     return isVisible
   }

@@ -130,7 +130,7 @@ export async function startReadModels(options: {
     // What was shown once must be there before anybody is asked to look here. Both go on while one is waited for, so it is compared
     // once more after each wait: at the moment of the move the new one has all that was shown.
     for (let passed = visibility.passed(); passed !== undefined && isShort(next.reached.passed(), passed); passed = visibility.passed()) {
-      await next.reached.visible(passed, 1_000)
+      await next.reached.visible(passed, AbortSignal.timeout(1_000))
       if (end.signal.aborted) {
         await next.stop()
         return
@@ -156,7 +156,7 @@ export async function startReadModels(options: {
     onSubjectChanged(listener: (id: string) => void): void {
       subjectListeners.push(listener)
     },
-    visible: (position: Position, timeoutMs: number) => visibility.visible(position, timeoutMs),
+    visible: (position: Position, signal: AbortSignal) => visibility.visible(position, signal),
     /** The schema that queries of the trail read. */
     schema: () => schemaName(followed.version),
     /** How far each group has come. */
