@@ -127,6 +127,11 @@ describe('the read models', () => {
     expect(Object.values(expected).every((rows) => rows.length > 0)).toBe(true)
   })
 
+  it('are tried on histories that hold every type of event', async () => {
+    const { events } = await write(3, 6_000)
+    expect([...new Set(events.map(({ event }) => event.type))].sort()).toEqual(eventTypes.map(({ type }) => type).sort())
+  })
+
   it.each([11, 12, 13])('stay as they are when any prefix is applied again (seed %d)', async (seed) => {
     const written = await write(seed, 1_200)
     const schema = await emptyVersion()
