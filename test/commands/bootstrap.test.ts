@@ -10,6 +10,7 @@ import { eventTypes } from '../../src/commands/event-types.ts'
 import { projectsAggregate } from '../../src/commands/project/aggregate.ts'
 import { ROLES_VERSION } from '../../src/commands/access/roles.ts'
 import { RoleMatrixAdopted } from '../../src/commands/settings/events.ts'
+import { idOfName } from '../../src/commands/project/decide.ts'
 import { createHandler } from '../../src/commands/handle.ts'
 import { makeArgon2Verifier } from '../../src/identity/passwords/schemes.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
@@ -18,6 +19,7 @@ import type { Sealer } from '../../src/ports/key-store.ts'
 import { createMemoryLog } from '../../src/storage/events/memory.ts'
 import { openFileKeyStore } from '../../src/storage/keys/file.ts'
 import { createSealer } from '../../src/storage/keys/sealer.ts'
+import { noRows } from '../support/decision-rows.ts'
 
 let folder: string
 let sealer: Sealer
@@ -91,17 +93,16 @@ it('lets one of two processes that create the same name through, and the other f
   const log = newLog()
   await bootstrap(log, sealer, randomUUID(), admin('given'))
   // Rows that never catch up: the stream is the authority.
-  const rows = { repository: () => Promise.reject(new Error('not asked')), projects: () => Promise.resolve({ revision: 0, lastNumber: 1, named: undefined }) }
+  const rows = { ...noRows, projects: () => Promise.resolve({ revision: 0, lastNumber: 1, names: new Map() }) }
   const processes = [createHandler(log), createHandler(log)]
   const context = { actor: { kind: 'system' as const, subject: randomUUID() }, now: () => new Date() }
   for (let round = 0; round < 200; round += 1) {
     const [first, second] = await Promise.all(
       processes.map(async (handle) => {
         const id = randomUUID()
-        const command = { id, name: `project-${round}`, owner: randomUUID(), visibility: 'private' as const }
+        const command = { type: 'CreateProject', id, name: `project-${round}`, owner: randomUUID(), visibility: 'private' } as const
         const { outcome, state } = await handle(projectsAggregate(rows), command, context)
-        if ('refused' in outcome) throw new Error(outcome.message)
-        return outcome.length > 0 ? id : state.named
+        return 'refused' in outcome ? idOfName(state, command.name) : id
       }),
     )
     expect(first).toBe(second)
