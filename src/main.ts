@@ -1,6 +1,7 @@
 import { createSecretKey, randomUUID } from 'node:crypto'
 import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { BlockList } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import type { KeyObject } from 'node:crypto'
@@ -9,6 +10,7 @@ import { createAnonymous } from './api/anonymous.ts'
 import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
 import { clientAddress } from './api/client-address.ts'
+import { createLdapLogin } from './api/ldap-login.ts'
 import { createLogin } from './api/login.ts'
 import type { Login } from './api/login.ts'
 import { managementRouter } from './api/management/router.ts'
@@ -20,6 +22,7 @@ import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
 import { createOciHandler } from './api/oci/http.ts'
 import { createOciAnswerer } from './api/oci/router.ts'
+import { createOutsideUsers } from './api/outside-user.ts'
 import { createPasswordUpgrade } from './api/password-upgrade.ts'
 import type { Registry } from './api/registry.ts'
 import type { RequestHead } from './api/request-head.ts'
@@ -27,6 +30,7 @@ import { createIdentify } from './api/requester.ts'
 import { startHttpServer } from './api/server.ts'
 import type { HttpServer } from './api/server.ts'
 import { createSettings } from './api/settings.ts'
+import { createSubjects } from './api/subjects.ts'
 import { currentKeyring } from './api/token/keys.ts'
 import { SERVICE, tokenRoutes } from './api/token/token.ts'
 import { flushOutput } from './cli/output.ts'
@@ -50,6 +54,8 @@ import { createSlots, passwordThreads } from './identity/passwords/slots.ts'
 import { createVerifiers } from './identity/passwords/verifiers.ts'
 import { bearerChallenge } from './identity/tokens/challenge.ts'
 import { createTokens } from './identity/tokens/tokens.ts'
+import { createWorkloadVerifier } from './identity/workload/verifier.ts'
+import { createOutbound } from './outbound/client.ts'
 import { createLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { parseManifest } from './oci/manifest.ts'
@@ -282,12 +288,17 @@ async function serve(config: Config): Promise<void> {
   const verifiers = createVerifiers({ secretKey: await verifierKey(queries, sealer), slots })
   const remembered = createCredentialMemory<Login, CheckFailure>({ now: Date.now })
   readModels.onSubjectChanged(remembered.drop)
+  const users = createOutsideUsers({ identity, handle, decisionRows, visible, sealer, context: system })
+  const ldap = createLdapLogin({ settings, identity, users, now: Date.now, logger })
+  const workloads = createWorkloadVerifier({ outbound: createOutbound({ allowedNetworks: new BlockList() }) })
   const logIn = createLogin({
-    identity, sealer, verifiers, settings, outside: undefined, now,
+    identity, sealer, verifiers, settings, outside: ldap.logIn, now,
+    workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
-  const authenticate = createAuthenticator({ identity, logIn, tokens, anonymous: createAnonymous(await registryId(log), now), now })
+  const subjectOf = createSubjects({ identity, stillThere: ldap.stillThere, now })
+  const authenticate = createAuthenticator({ logIn, tokens, anonymous: createAnonymous(await registryId(log), now), subjectOf })
   const identify = createIdentify({ authenticate, sealer, addressOf, now })
   const answer = createOciAnswerer({ registry, identify })
   for (const name of ['catalogue', 'trail'] as const) {
@@ -307,7 +318,7 @@ async function serve(config: Config): Promise<void> {
     tls: config.tls,
     handler: createApp({
       oci: createOciHandler(answer, logger),
-      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), authenticate, logIn, addressOf }),
+      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), authenticate, logIn, subjectOf, addressOf }),
       management: managementRouter(routes, management, identify),
       varve: managementRouter(accessRoutes, management, identify),
       readiness, metrics, metricsToken: config.metricsToken, logger,
@@ -345,6 +356,7 @@ async function serve(config: Config): Promise<void> {
   logger.info({ signal }, 'shutting down: finishing what is under way')
   clearInterval(purging)
   clearInterval(rotating)
+  ldap.close()
   await server.close(SHUTDOWN_MS)
   await recorder.drain()
   await readModels.close()

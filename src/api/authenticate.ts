@@ -1,9 +1,9 @@
 import type { Subject } from '../commands/access/rights.ts'
 import type { Access } from '../identity/tokens/scope.ts'
 import type { Tokens } from '../identity/tokens/tokens.ts'
-import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { Login, LoginRefusal } from './login.ts'
 import type { RequestHead } from './request-head.ts'
+import type { SubjectOf } from './subjects.ts'
 
 /** What a token was given for. */
 export type Scope = readonly Access[]
@@ -14,6 +14,8 @@ export type Identified = { readonly subject: Subject; readonly login: Login; rea
 /** Why a request's credentials let nobody in. */
 export type AuthRefusal = LoginRefusal | { readonly refused: true; readonly reason: 'token'; readonly why: string }
 
+const DIRECTORY: AuthRefusal = { refused: true, reason: 'directory' }
+
 export type Authenticate = (request: RequestHead, address: string) => Promise<Identified | AuthRefusal>
 
 /**
@@ -22,14 +24,13 @@ export type Authenticate = (request: RequestHead, address: string) => Promise<Id
  * deleted ends every token and every remembered login at once.
  */
 export function createAuthenticator(options: {
-  readonly identity: IdentityReader
   readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
   readonly tokens: Pick<Tokens, 'known' | 'verifyAccess'>
   /** Anonymous callers share a subject a month. */
   readonly anonymous: () => Subject
-  readonly now: () => Date
+  readonly subjectOf: SubjectOf
 }): Authenticate {
-  const { identity, logIn, tokens, anonymous, now } = options
+  const { logIn, tokens, anonymous, subjectOf } = options
 
   const nobody = (subject: Subject, scope?: Scope): Identified => ({ subject, login: { kind: 'anonymous', id: subject.id, credential: '' }, scope })
 
@@ -44,8 +45,9 @@ export function createAuthenticator(options: {
         const { claims } = verified
         const login = loginOf(claims)
         if (login.kind === 'anonymous') return nobody(anonymous(), claims.access)
-        const subject = await subjectOf(identity, login, now())
-        return subject === undefined ? { refused: true, reason: 'token', why: 'ended' } : { subject, login, scope: claims.access }
+        const subject = await subjectOf(login)
+        if (subject === 'unavailable') return DIRECTORY
+        return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended' } : { subject, login, scope: claims.access }
       }
       case 'basic': {
         const decoded = Buffer.from(value, 'base64').toString()
@@ -53,8 +55,9 @@ export function createAuthenticator(options: {
         if (colon < 0) return { refused: true, reason: 'credentials' }
         const login = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
         if ('refused' in login) return login
-        const subject = await subjectOf(identity, login, now())
-        return subject === undefined ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined }
+        const subject = await subjectOf(login)
+        if (subject === 'unavailable') return DIRECTORY
+        return subject === 'ended' ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined }
       }
       default:
         return { refused: true, reason: 'credentials' }
@@ -67,19 +70,4 @@ export function loginOf({ sub, cred }: { readonly sub: string; readonly cred: st
   const colon = sub.indexOf(':')
   const kind = sub.slice(0, colon)
   return { kind: kind === 'user' || kind === 'robot' ? kind : 'anonymous', id: sub.slice(colon + 1), credential: cred }
-}
-
-/** Who somebody that once logged in is now; undefined where what they came by has ended. */
-export async function subjectOf(identity: IdentityReader, { kind, id, credential }: Login, now: Date): Promise<Subject | undefined> {
-  if (kind === 'user') {
-    const user = await identity.user(id)
-    if (user === undefined || (user.credential !== credential && user.cliCredential !== credential)) return undefined
-    return { kind: 'user', id, name: user.name, administrator: user.administrator, auditor: user.auditor, groups: user.groups }
-  }
-  if (kind === 'robot') {
-    const robot = await identity.robot(id)
-    if (robot?.credential !== credential || robot.disabled || (robot.expiresAt !== undefined && robot.expiresAt <= now)) return undefined
-    return { kind: 'robot', id, name: robot.name, permissions: robot.permissions }
-  }
-  return undefined
 }

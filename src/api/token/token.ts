@@ -8,7 +8,7 @@ import { tokenResponse } from '../../identity/tokens/token-response.ts'
 import type { Tokens } from '../../identity/tokens/tokens.ts'
 import { refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
-import { loginOf, subjectOf } from '../authenticate.ts'
+import { loginOf } from '../authenticate.ts'
 import type { AuthRefusal, Authenticate, Identified } from '../authenticate.ts'
 import type { Login, LoginRefusal } from '../login.ts'
 import { notLetIn } from '../oci/challenge.ts'
@@ -17,6 +17,7 @@ import type { Registry } from '../registry.ts'
 import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RequestHead } from '../request-head.ts'
+import type { SubjectOf } from '../subjects.ts'
 import { isUnavailable } from '../unavailable.ts'
 import { grant } from './grant.ts'
 
@@ -37,9 +38,10 @@ export function tokenRoutes(options: {
   readonly jwks: () => object
   readonly authenticate: Authenticate
   readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
+  readonly subjectOf: SubjectOf
   readonly addressOf: (request: RequestHead) => string
 }): Router {
-  const { registry, tokens, jwks, authenticate, logIn, addressOf } = options
+  const { registry, tokens, jwks, authenticate, logIn, subjectOf, addressOf } = options
 
   async function issue({ subject, login }: Pick<Identified, 'subject' | 'login'>, { scopes, offline }: Asked): Promise<Reply> {
     const { token_expiration: minutes } = await registry.settings()
@@ -74,8 +76,9 @@ export function tokenRoutes(options: {
       login = loginOf(verified.claims)
     } else return refusal('UNSUPPORTED', 'grant_type is password, with username and password, or refresh_token, with refresh_token', { status: 400 })
     if ('refused' in login) return login
-    const subject = await subjectOf(registry.identity, login, registry.now())
-    return subject === undefined ? { refused: true, reason: 'token', why: 'ended' } : { subject, login }
+    const subject = await subjectOf(login)
+    if (subject === 'unavailable') return { refused: true, reason: 'directory' }
+    return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended' } : { subject, login }
   }
 
   const answering = (handle: (request: Request) => Promise<Reply | Refusal>) => async (request: Request, response: Response) => {
