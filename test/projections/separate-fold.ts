@@ -2,6 +2,7 @@ import type { ActivityFact } from '../../src/commands/activity/events.ts'
 import type { RepositoryFact } from '../../src/commands/repository/events.ts'
 import type { UploadFact } from '../../src/commands/upload/events.ts'
 import type { Event, Recorded } from '../../src/ports/event.ts'
+import { separateAccess } from './separate-access.ts'
 import { identityWords, isOfIdentity, separateIdentity } from './separate-identity.ts'
 
 /*
@@ -32,6 +33,7 @@ type Document = {
 export async function separateFold(events: readonly Recorded[], readers: Readers): Promise<Tables> {
   const heads = new Map<string, Mutable>()
   const identity = separateIdentity(readers.open)
+  const access = separateAccess()
   const repositories = new Map<string, Mutable>()
   const manifests = new Map<string, Mutable>()
   const blobs = new Map<string, Mutable>()
@@ -55,12 +57,14 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     if (isOfIdentity(stream) || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
     await foldTrail(event, stream, pos)
     if (isOfIdentity(stream)) await identity.fold(recorded, asOf, ordinal)
+    access.fold(recorded, asOf)
     if (stream.startsWith('upload-')) foldUpload(event as Event<UploadFact>)
     if (stream.startsWith('repository-')) await foldRepository(event as Event<RepositoryFact>, stream.slice('repository-'.length), pos)
   }
   return {
     heads: [...heads.values()],
     ...identity.tables(),
+    ...access.tables(),
     repositories: [...repositories.values()],
     repository_counts: [...Map.groupBy(repositories.values(), ({ project }) => project)].map(([project = null, of]) => ({ project, repositories: String(of.length) })),
     tags,
