@@ -6,6 +6,7 @@ import { routes } from '../../src/api/management/routes.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
 import { repositoryRoutes } from '../../src/api/oci/router.ts'
 import { tokenRoutes } from '../../src/api/token/token.ts'
+import { REPOSITORY_PATHS } from '../support/doors.ts'
 import { OCI_MANIFEST, imageManifest } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
@@ -49,16 +50,6 @@ const NEEDED: Readonly<Record<string, 'pull' | 'push' | 'delete'>> = {
 }
 
 const DIGEST = `sha256:${'0'.repeat(64)}`
-
-/** A path of each route of a repository, under the name that `NEEDED` has for it. */
-const PATHS: Readonly<Record<string, (name: string) => string>> = {
-  manifests: (name) => `/v2/${name}/manifests/v1`,
-  uploads: (name) => `/v2/${name}/blobs/uploads/`,
-  upload: (name) => `/v2/${name}/blobs/uploads/00000000-0000-4000-8000-000000000000`,
-  blobs: (name) => `/v2/${name}/blobs/${DIGEST}`,
-  tags: (name) => `/v2/${name}/tags/list`,
-  referrers: (name) => `/v2/${name}/referrers/${DIGEST}`,
-}
 
 type Layer = {
   readonly route?: { readonly path: string; readonly methods: Readonly<Record<string, boolean>> }
@@ -111,7 +102,7 @@ describe('every route of the application', () => {
 
   it('of a repository needs an action there', () => {
     const found = repositoryRoutes.flatMap(({ pattern, methods }) => {
-      const place = Object.keys(PATHS).find((name) => pattern.test(PATHS[name]?.('p/a') ?? ''))
+      const place = Object.keys(REPOSITORY_PATHS).find((name) => pattern.test(REPOSITORY_PATHS[name]?.('p/a') ?? ''))
       return Object.keys(methods).map((method) => `${method} ${place ?? String(pattern)}`)
     })
     expect(found.sort()).toEqual(Object.keys(NEEDED).sort())
@@ -130,7 +121,7 @@ describe('every route of the application', () => {
       for (const name of ['library/app', 'absent/app']) {
         // What is wrong in itself is told to everybody, so nothing is.
         const body = method === 'PUT' && place === 'manifests' ? { body: JSON.stringify(imageManifest({ digest: DIGEST, size: 1 }, [])), headers: { 'Content-Type': OCI_MANIFEST } } : {}
-        const { status } = await fetch(`${server.url}${PATHS[place]?.(name) ?? ''}?digest=${DIGEST}`, { method, ...body })
+        const { status } = await fetch(`${server.url}${REPOSITORY_PATHS[place]?.(name) ?? ''}?digest=${DIGEST}`, { method, ...body })
         answers.push(`${status} ${each} ${name}`)
       }
     }
