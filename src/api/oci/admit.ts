@@ -55,7 +55,9 @@ export async function admitPush(registry: Registry, exchange: RepositoryExchange
   if (found !== denied) return found
   const { subject, name } = exchange
   const { project } = splitRepositoryName(name)
-  if ((await registry.identity.project(project)) !== undefined || !mayCreateProject(subject, (await registry.settings()).project_creation_restriction === 'everyone')) return denied
+  // Another may have made it since it was looked for.
+  if ((await registry.identity.project(project)) !== undefined) return admit(registry, exchange, 'push', what, denied)
+  if (!mayCreateProject(subject, (await registry.settings()).project_creation_restriction === 'everyone')) return denied
   if (isReservedProject(project)) return refusal('NAME_INVALID', `no project can be called ${project}`)
   const owner = subject.kind === 'user' ? { owner: subject.id } : {}
   const command = { type: 'CreateProject', id: randomUUID(), name: project, ...owner, visibility: 'private' } as const
