@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Caller } from '../commands/activity/record.ts'
+import type { Caller } from '../commands/activity/batches.ts'
 import type { Subject } from '../commands/access/rights.ts'
 import type { CommandContext } from '../commands/handle.ts'
 import type { Sealer } from '../ports/key-store.ts'
