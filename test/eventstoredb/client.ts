@@ -4,6 +4,7 @@ import eventstore from '@eventstore/db-client'
 import type { AllStreamSubscription, AppendExpectedRevision, AppendResult, StreamSubscription } from '@eventstore/db-client'
 import type { EventStoreDBClient, JSONEventData } from '@eventstore/db-client'
 import { afterAll } from '../support/after-all.ts'
+import { until } from '../support/until.ts'
 
 const { ANY } = eventstore
 
@@ -101,14 +102,5 @@ export function watch(subscription: AllStreamSubscription | StreamSubscription):
     signals,
     ids,
     saw: (...beginnings) => until(() => signals.some((each) => beginnings.some((one) => each.startsWith(one))), beginnings.join(' or ')),
-  }
-}
-
-/** Waits for something to be so. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 30_000): Promise<void> {
-  const end = Date.now() + timeoutMs
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`${what} did not come about in ${timeoutMs} ms`)
-    await sleep(10)
   }
 }

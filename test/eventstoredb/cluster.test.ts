@@ -4,7 +4,8 @@ import type { EventStoreDBClient } from '@eventstore/db-client'
 import { expect, it } from '@jest/globals'
 import { startStandInCluster } from '../support/eventstoredb.ts'
 import type { StandIn, StandInCluster } from '../support/eventstoredb.ts'
-import { APPEND_CALLS, appendBy, connect, idsOf, insist, newEvent, until, watch } from './client.ts'
+import { until } from '../support/until.ts'
+import { APPEND_CALLS, appendBy, connect, idsOf, insist, newEvent, watch } from './client.ts'
 
 const { BACKWARDS, END, NO_STREAM } = eventstore
 

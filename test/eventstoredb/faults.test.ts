@@ -4,7 +4,8 @@ import type { EventStoreDBClient } from '@eventstore/db-client'
 import { describe, expect, it } from '@jest/globals'
 import { startStandIn } from '../support/eventstoredb.ts'
 import type { StandIn } from '../support/eventstoredb.ts'
-import { APPEND_CALLS, appendBy, connect, idsOf, insist, newEvent, outcomeOf, until, watch } from './client.ts'
+import { until } from '../support/until.ts'
+import { APPEND_CALLS, appendBy, connect, idsOf, insist, newEvent, outcomeOf, watch } from './client.ts'
 import type { AppendCall, Watched } from './client.ts'
 
 const { END, NO_STREAM, START } = eventstore

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import eventstore from '@eventstore/db-client'
 import { expect, it } from '@jest/globals'
 import { startStandIn } from '../support/eventstoredb.ts'
-import { appendBy, connect, idsOf, insist, newEvent, outcomeOf, until } from './client.ts'
+import { until } from '../support/until.ts'
+import { appendBy, connect, idsOf, insist, newEvent, outcomeOf } from './client.ts'
 
 const { NO_STREAM } = eventstore
 

@@ -15,7 +15,7 @@ import { rebuild, verify } from '../../src/projections/rebuild.ts'
 import { openFolder } from '../../src/projections/runner.ts'
 import type { Reads } from '../../src/projections/runner.ts'
 import { createMemoryLog } from '../../src/storage/events/memory.ts'
-import { generateHistory, memoryBlobs, plainSealer } from '../support/history.ts'
+import { createPlainSealer, generateHistory, memoryBlobs } from '../support/history.ts'
 import { testDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { seeded } from '../support/random.ts'
@@ -27,8 +27,10 @@ type Written = { readonly log: EventLog; readonly events: readonly Recorded[]; r
 async function write(seed: number, events: number): Promise<Written> {
   const log = createMemoryLog(createCodec(eventTypes))
   const blobs = memoryBlobs()
+  const sealer = createPlainSealer()
   await generateHistory(log, {
-    seed, events, blobs, start: new Date('2024-02-28T23:59:59.000Z'), shape: { stateShare: 0.6, repositories: 12, tags: 10, projects: 4, callers: 12 },
+    seed, events, blobs, sealer, forget: (subject) => sealer.forget(subject), start: new Date('2024-02-28T23:59:59.000Z'),
+    shape: { stateShare: 0.6, identityShare: 0.4, repositories: 12, tags: 10, projects: 4, callers: 12 },
   })
   const all: Recorded[] = []
   for await (const each of log.readAll(['state', 'activity'], 'start')) all.push(each)
@@ -39,7 +41,7 @@ async function write(seed: number, events: number): Promise<Written> {
       return isRefusal(manifest) ? undefined : manifest
     },
     async openPrivate(sealed) {
-      const clear = await plainSealer.open(sealed)
+      const clear = await sealer.open(sealed)
       return clear === undefined ? undefined : (JSON.parse(clear) as PrivatePart)
     },
   }
@@ -48,7 +50,7 @@ async function write(seed: number, events: number): Promise<Written> {
       const digest = parseDigest(text)
       return digest && (await blobs.read(digest))
     },
-    open: (sealed: string) => plainSealer.open(sealed as Sealed),
+    open: (sealed: string) => sealer.open(sealed as Sealed),
   }
   return { log, events: all, reads, expected: await separateFold(all, readers) }
 }
@@ -125,6 +127,11 @@ describe('the read models', () => {
     expect(Object.values(expected).every((rows) => rows.length > 0)).toBe(true)
   })
 
+  it('are tried on histories that hold every type of event', async () => {
+    const { events } = await write(3, 6_000)
+    expect([...new Set(events.map(({ event }) => event.type))].sort()).toEqual(eventTypes.map(({ type }) => type).sort())
+  })
+
   it.each([11, 12, 13])('stay as they are when any prefix is applied again (seed %d)', async (seed) => {
     const written = await write(seed, 1_200)
     const schema = await emptyVersion()
@@ -159,6 +166,14 @@ describe('the read models', () => {
         ['tags', `update ${schema}.tags set digest = 'sha256:' || repeat('0', 64) where ctid = (select min(ctid) from ${schema}.tags)`],
         ['blobs', `update ${schema}.blobs set linked = not linked where ctid = (select min(ctid) from ${schema}.blobs)`],
         ['manifests', `delete from ${schema}.manifests where ctid = (select min(ctid) from ${schema}.manifests)`],
+        ['users', `update ${schema}.users set administrator = not administrator where ctid = (select min(ctid) from ${schema}.users)`],
+        ['groups', `update ${schema}.groups set key = key || 'x' where ctid = (select min(ctid) from ${schema}.groups)`],
+        ['robots', `update ${schema}.robots set expires_at = '2099-01-01' where ctid = (select min(ctid) from ${schema}.robots)`],
+        ['projects', `update ${schema}.projects set visibility = 'open' where ctid = (select min(ctid) from ${schema}.projects)`],
+        ['project_metadata', `delete from ${schema}.project_metadata where ctid = (select min(ctid) from ${schema}.project_metadata)`],
+        ['members', `update ${schema}.members set role = 'owner' where ctid = (select min(ctid) from ${schema}.members)`],
+        ['settings', `delete from ${schema}.settings where ctid = (select min(ctid) from ${schema}.settings)`],
+        ['keys', `update ${schema}.keys set private_key = 'x' where ctid = (select min(ctid) from ${schema}.keys)`],
         ['heads', `update ${schema}.heads set revision = revision + 1 where ctid = (select min(ctid) from ${schema}.heads)`],
         ['pull_counts', `update ${schema}.pull_counts set pulls = pulls + 1 where ctid = (select min(ctid) from ${schema}.pull_counts)`],
         ['trail', `delete from ${schema}.trail where pos = (select max(pos) from ${schema}.trail)`],

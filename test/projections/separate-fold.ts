@@ -1,8 +1,8 @@
 import type { ActivityFact } from '../../src/commands/activity/events.ts'
-import type { ProjectFact } from '../../src/commands/project/events.ts'
 import type { RepositoryFact } from '../../src/commands/repository/events.ts'
 import type { UploadFact } from '../../src/commands/upload/events.ts'
 import type { Event, Recorded } from '../../src/ports/event.ts'
+import { identityWords, isOfIdentity, separateIdentity } from './separate-identity.ts'
 
 /*
  * What the read models must hold, folded a second time and on purpose in another way: event by event, into plain maps, by somebody
@@ -31,7 +31,7 @@ type Document = {
 /** Folds events, which are all of a log in order, into the rows that each table must have. */
 export async function separateFold(events: readonly Recorded[], readers: Readers): Promise<Tables> {
   const heads = new Map<string, Mutable>()
-  const projects = new Map<string, Mutable>()
+  const identity = separateIdentity(readers.open)
   const repositories = new Map<string, Mutable>()
   const manifests = new Map<string, Mutable>()
   const blobs = new Map<string, Mutable>()
@@ -52,15 +52,15 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     }
     ordinal += 1
     asOf = event.at > asOf ? event.at : asOf
-    if (stream === 'projects' || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
+    if (isOfIdentity(stream) || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
     await foldTrail(event, stream, pos)
-    if (stream === 'projects') foldProject(event as Event<ProjectFact>)
+    if (isOfIdentity(stream)) await identity.fold(recorded, asOf, ordinal)
     if (stream.startsWith('upload-')) foldUpload(event as Event<UploadFact>)
     if (stream.startsWith('repository-')) await foldRepository(event as Event<RepositoryFact>, stream.slice('repository-'.length), pos)
   }
   return {
     heads: [...heads.values()],
-    projects: [...projects.values()],
+    ...identity.tables(),
     repositories: [...repositories.values()],
     tags,
     manifests: [...manifests.values()],
@@ -68,11 +68,6 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     pulls,
     pull_counts: [...counts.values()],
     trail,
-  }
-
-  function foldProject({ data }: Event<ProjectFact>): void {
-    const { project, number, name, visibility, owner } = data
-    projects.set(project, { id: project, number, name, visibility, owner, created_at: asOf })
   }
 
   function foldUpload({ data: { repository, digest, size } }: Event<UploadFact>): void {
@@ -182,8 +177,7 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
   async function foldTrail(event: Event, stream: string, pos: string): Promise<void> {
     const who = await personal(event.private)
     const data = event.data as Readonly<Record<string, unknown>>
-    const { action, shown } = wordsOf(event.type)
-    const parameters = Object.fromEntries(Object.entries(data).filter(([key]) => shown.includes(key)))
+    const { action, shown } = isOfIdentity(stream) ? identityWords(event, stream) : wordsOf(event.type, data)
     trail.push({
       pos,
       at: event.at,
@@ -191,7 +185,7 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
       repository: stream.startsWith('repository-') ? stream.slice('repository-'.length) : stream.startsWith('upload-') ? String(data['repository']) : null,
       tag: typeof data['tag'] === 'string' ? data['tag'] : null,
       digest: typeof data['digest'] === 'string' ? data['digest'] : null,
-      parameters: sorted(parameters),
+      parameters: sorted(shown),
       subject: `${event.actor.kind}:${event.actor.subject}`,
       name: who.name ?? null,
       address: who.address ?? null,
@@ -206,17 +200,16 @@ export function sorted(value: Readonly<Record<string, unknown>>): string {
   return JSON.stringify(Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))))
 }
 
-/** Each type's code, and which of its data the trail shows beside digest, tag and repository; never a name or a verifier. */
-function wordsOf(type: string): { readonly action: string; readonly shown: readonly string[] } {
+/** Each type's code, and what of its data the trail shows beside digest, tag and repository. */
+function wordsOf(type: string, data: Readonly<Record<string, unknown>>): { readonly action: string; readonly shown: Readonly<Record<string, unknown>> } {
+  const { action, shown } = wordsOfType(type)
+  return { action, shown: Object.fromEntries(Object.entries(data).filter(([key]) => shown.includes(key))) }
+}
+
+function wordsOfType(type: string): { readonly action: string; readonly shown: readonly string[] } {
   switch (type) {
     case 'LogNamed':
       return { action: 'log.named', shown: ['log'] }
-    case 'RegistryCreated':
-      return { action: 'registry.created', shown: ['registry'] }
-    case 'UserCreated':
-      return { action: 'user.created', shown: ['user', 'number', 'administrator'] }
-    case 'ProjectCreated':
-      return { action: 'project.created', shown: ['project', 'number', 'name', 'visibility', 'owner'] }
     case 'BlobUploaded':
       return { action: 'blob.uploaded', shown: ['size'] }
     case 'BlobMounted':

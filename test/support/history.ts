@@ -1,17 +1,13 @@
 import { PULL_COLUMNS, ProcessStarted, PullsRecorded } from '../../src/commands/activity/events.ts'
 import type { PullRow, PullsData } from '../../src/commands/activity/events.ts'
 import { LogNamed } from '../../src/commands/log/events.ts'
-import { decide as decideProject } from '../../src/commands/project/decide.ts'
-import type { ProjectFact } from '../../src/commands/project/events.ts'
 import { decide } from '../../src/commands/repository/decide.ts'
 import type { PushManifest, RepositoryCommand } from '../../src/commands/repository/decide.ts'
 import type { RepositoryFact } from '../../src/commands/repository/events.ts'
-import { RegistryCreated } from '../../src/commands/settings/events.ts'
 import { uploadAggregate } from '../../src/commands/upload/aggregate.ts'
 import { BlobMounted, BlobUploaded } from '../../src/commands/upload/events.ts'
 import type { UploadFact } from '../../src/commands/upload/events.ts'
-import { UserCreated } from '../../src/commands/user/events.ts'
-import { digestOf, parseDigest } from '../../src/oci/digest.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { isRefusal } from '../../src/oci/errors.ts'
 import type { Refusal } from '../../src/oci/errors.ts'
@@ -26,11 +22,14 @@ import type { Actor, Event, Fact } from '../../src/ports/event.ts'
 import type { Sealed, Sealer } from '../../src/ports/key-store.ts'
 import { repositoryKey, streams } from '../../src/ports/streams.ts'
 import type { RepositoryKey } from '../../src/ports/streams.ts'
-import { seeded } from './random.ts'
+import { openIdentityHistory } from './identity-history.ts'
+import { lots } from './lots.ts'
 
 export type HistoryShape = {
   /** Of all events, so many are of the state lane. */
   readonly stateShare: number
+  /** Of the events of the state lane, so many are of people, rights and settings, about. */
+  readonly identityShare: number
   readonly projects: number
   readonly repositories: number
   /** Tags that a repository comes to have, about. */
@@ -46,6 +45,8 @@ export type HistoryOptions = {
   /** How much time passes in all; two years where it is not said. */
   readonly spanMs?: number
   readonly sealer?: Sealer
+  /** Destroys a subject's key. Undefined: nobody is forgotten. */
+  readonly forget?: (subject: string) => Promise<void>
   /** Where manifests go. */
   readonly blobs: Pick<BlobStore, 'put'>
   /** Undefined: one in most events, a hundred in some. */
@@ -61,7 +62,7 @@ export type History = {
   readonly repositories: readonly RepositoryKey[]
 }
 
-const USUAL_SHAPE: HistoryShape = { stateShare: 0.3, projects: 12, repositories: 60, tags: 40, callers: 50 }
+const USUAL_SHAPE: HistoryShape = { stateShare: 0.3, identityShare: 0.1, projects: 12, repositories: 60, tags: 40, callers: 50 }
 const TWO_YEARS_MS = 2 * 365 * 24 * 3_600_000
 /** Appends under way at once: each stream's revisions are known here, so nothing has to be waited for but the log's speed. */
 const IN_FLIGHT = 1_000
@@ -101,27 +102,27 @@ type Layer = { readonly digest: Digest; readonly size: number }
  */
 export async function generateHistory(log: EventLog, options: HistoryOptions): Promise<History> {
   const shape = { ...USUAL_SHAPE, ...options.shape }
-  const { blobs, sealer = plainSealer } = options
+  const { blobs, sealer = createPlainSealer() } = options
   const random = lots(options.seed)
   const gapMs = (options.spanMs ?? TWO_YEARS_MS) / Math.max(1, options.events)
-  const repositories: Repository[] = []
+  let repositories: Repository[] = []
+  let repositoriesMade = 0
   const counts = { events: 0, stateEvents: 0, pulls: 0 }
   let clock = options.start.getTime()
   let underWay: Promise<unknown>[] = []
-  let revisions: { log: number; settings: number; users: number; projects: number } = { log: -1, settings: -1, users: -1, projects: -1 }
   let activity = { boot: '', revision: -1 }
 
   const boot = random.uuid()
   const admin = random.uuid()
   const callers = await makeCallers()
-  const projects: { readonly id: string; readonly name: string }[] = []
-  await begin()
+  const newcomers = callers.filter(({ kind, subject }) => kind === 'user' && subject !== admin).map(({ subject }) => subject)
+  const identity = await begin()
   while (counts.events < options.events) {
     if (counts.stateEvents < shape.stateShare * (counts.events + 1)) await changeSomething()
     else await pullSomething()
   }
   await settle()
-  return { ...counts, projects: projects.map((each) => each.name), repositories: repositories.map((each) => each.key) }
+  return { ...counts, projects: [...identity.projects().values()], repositories: repositories.map((each) => each.key) }
 
   async function makeCallers(): Promise<Caller[]> {
     const made: Caller[] = []
@@ -140,36 +141,21 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
   }
 
   /** A log that has none gets its first events; one that has goes on. */
-  async function begin(): Promise<void> {
-    const library = { id: random.uuid(), name: 'library' }
-    if ((await log.head()) === undefined) {
-      const system: Actor = { kind: 'system', subject: boot }
-      await append(streams.log, 'log', [LogNamed({ log: 'history0' })], system)
+  async function begin() {
+    const system: Actor = { kind: 'system', subject: boot }
+    const isNew = (await log.head()) === undefined
+    if (isNew) {
+      await send(streams.log, -1, [LogNamed({ log: 'history0' })], { actor: system })
       await settle()
-      await append(streams.settings, 'settings', [RegistryCreated({ registry: random.uuid() })], system)
-      const sealed = { name: await sealer.seal(admin, 'admin'), verifier: await sealer.seal(admin, 'no password fits') }
-      await append(streams.users, 'users', [UserCreated({ user: admin, number: 1, ...sealed, administrator: true })], system)
-      await createProject(library, system)
-      return
     }
-    for await (const { event, revision } of log.readStream(streams.projects, -1)) {
-      const { data } = event as Event<ProjectFact>
-      projects.push({ id: data.project, name: data.name })
-      revisions = { ...revisions, projects: revision }
-    }
-  }
-
-  async function append(stream: string, set: keyof typeof revisions, facts: readonly Fact[], actor: Actor): Promise<void> {
-    const expected = revisions[set]
-    revisions = { ...revisions, [set]: expected + facts.length }
-    await send(stream, expected, facts, { actor })
-  }
-
-  async function createProject(project: { readonly id: string; readonly name: string }, actor: Actor): Promise<void> {
-    const state = { revision: revisions.projects, lastNumber: projects.length, named: projects.find(({ name }) => name === project.name)?.id }
-    const facts = decideProject(state, { ...project, owner: admin, visibility: random.chance(0.2) ? 'public' : 'private' })
-    projects.push(project)
-    await append(streams.projects, 'projects', facts, actor)
+    const opened = await openIdentityHistory(log, {
+      random, sealer, forget: options.forget, maxProjects: shape.projects,
+      send: (stream, expected, facts, by) => send(stream, expected, facts, by === 'system' ? { actor: system } : someone()),
+      newcomer: () => newcomers.pop() ?? random.uuid(),
+      now: () => new Date(clock),
+    })
+    if (isNew) await opened.begin(admin)
+    return opened
   }
 
   /** Most events come in bursts; now and then one is of another machine, whose clock is a little behind. */
@@ -178,7 +164,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
     return new Date(clock - (random.chance(0.05) ? random.below(3_000) : 0)).toISOString()
   }
 
-  async function send(stream: string, expected: number, facts: readonly Fact[], who: { readonly actor: Actor; readonly private?: Sealed }): Promise<void> {
+  async function send(stream: string, expected: number, facts: readonly Fact[], who: { readonly actor: Actor; readonly private?: Sealed }): Promise<readonly Event[]> {
     const requestId = random.uuid()
     const time = at()
     const events = facts.map((fact): Event => ({ ...fact, id: random.uuid(), at: time, ...who, ...(who.actor.kind === 'system' ? {} : { requestId }) }))
@@ -190,6 +176,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
       }),
     )
     if (underWay.length >= IN_FLIGHT) await settle()
+    return events
   }
 
   async function settle(): Promise<void> {
@@ -205,15 +192,18 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
   }
 
   async function changeSomething(): Promise<void> {
-    if (projects.length < shape.projects && random.chance(0.05)) {
-      await createProject({ id: random.uuid(), name: `project-${projects.length}` }, someone().actor)
+    if (random.chance(shape.identityShare)) {
+      await identity.change()
+      // What a project held ends with it.
+      repositories = repositories.filter(({ key }) => identity.projects().has(key.slice(0, key.indexOf('/'))))
       return
     }
     if (repositories.length < shape.repositories && (repositories.length === 0 || random.chance(0.1))) {
-      const project = random.pick(projects)
+      const project = random.pick([...identity.projects().keys()])
       if (project === undefined) throw new Error('a registry has a project')
-      const path = random.chance(0.2) ? `a/b-${repositories.length}/c` : `app-${repositories.length}`
-      repositories.push(newRepository(repositoryKey(project.id, path)))
+      const path = random.chance(0.2) ? `a/b-${repositoriesMade}/c` : `app-${repositoriesMade}`
+      repositoriesMade += 1
+      repositories.push(newRepository(repositoryKey(project, path)))
     }
     const repository = random.pick(repositories)
     if (repository === undefined) return
@@ -395,28 +385,6 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
   }
 }
 
-/** What a history draws lots for. */
-function lots(seed: number) {
-  const { below } = seeded(seed)
-  const hex = (words: number): string => Array.from({ length: words }, () => below(2 ** 32).toString(16).padStart(8, '0')).join('')
-  return {
-    below,
-    /** True in so many of all cases. */
-    chance: (share: number): boolean => below(2 ** 32) < share * 2 ** 32,
-    pick: <T>(from: readonly T[]): T | undefined => from[below(Math.max(1, from.length))],
-    uuid(): string {
-      const text = hex(4)
-      return `${text.slice(0, 8)}-${text.slice(8, 12)}-4${text.slice(13, 16)}-8${text.slice(17, 20)}-${text.slice(20)}`
-    },
-    /** The digest of bytes that nobody has. */
-    digest(): Digest {
-      const digest = parseDigest(`sha256:${hex(8)}`)
-      if (digest === undefined) throw new Error('64 hexadecimal digits make a digest')
-      return digest
-    },
-  }
-}
-
 function newRepository(key: RepositoryKey): Repository {
   return { key, revision: -1, exists: false, tags: new Map(), manifests: new Map(), blobs: new Map(), digests: [], held: [] }
 }
@@ -494,12 +462,21 @@ export function memoryBlobs(): Pick<BlobStore, 'put' | 'read'> {
   }
 }
 
-/** Hides nothing and keeps no key: sealed values look as real ones, and making them costs next to nothing. */
-export const plainSealer: Sealer = {
-  seal: (_subject, clear) => Promise.resolve(asSealed(Buffer.from(clear).toString('base64url'))),
-  open: (sealed) => Promise.resolve(Buffer.from(sealed, 'base64url').toString()),
-}
-
-function asSealed(text: string): Sealed {
-  return text as Sealed
+/** Hides nothing and keeps no key but who was forgotten: sealed values look as real ones, and making them costs next to nothing. */
+export function createPlainSealer(): Sealer & { forget(subject: string): Promise<void> } {
+  const forgotten = new Set<string>()
+  return {
+    seal(subject, clear) {
+      if (forgotten.has(subject)) return Promise.reject(new Error(`${subject} was forgotten`))
+      return Promise.resolve(Buffer.from(JSON.stringify([subject, clear])).toString('base64url') as Sealed)
+    },
+    open(sealed) {
+      const [subject, clear] = JSON.parse(Buffer.from(sealed, 'base64url').toString()) as [string, string]
+      return Promise.resolve(forgotten.has(subject) ? undefined : clear)
+    },
+    forget(subject) {
+      forgotten.add(subject)
+      return Promise.resolve()
+    },
+  }
 }

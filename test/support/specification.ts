@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals'
-import { isRefusal } from '../../src/oci/errors.ts'
+import type { Rejection } from '../../src/commands/rejection.ts'
 import type { Refusal } from '../../src/oci/errors.ts'
 import type { Event, Fact } from '../../src/ports/event.ts'
 import { eventOf } from '../storage/events/contract.ts'
@@ -7,7 +7,7 @@ import { eventOf } from '../storage/events/contract.ts'
 type Decider<State, Command, F extends Fact> = {
   readonly initial: State
   evolve(state: State, event: Event<F>, command: Command): State
-  decide(state: State, command: Command): readonly F[] | Refusal
+  decide(state: State, command: Command): readonly F[] | Refusal | Rejection
 }
 
 /** Given what happened, when something is asked for, then this and nothing else happens, in this order. */
@@ -24,9 +24,9 @@ export function specification<State, Command, F extends Fact>(decider: Decider<S
           then(...expected: readonly F[]): void {
             expect(decision).toStrictEqual(expected)
           },
-          thenRefused(code: Refusal['code'], detail?: unknown): void {
-            if (!isRefusal(decision)) throw new Error(`not refused: ${JSON.stringify(decision)}`)
-            expect({ code: decision.code, detail: decision.detail }).toStrictEqual({ code, detail })
+          thenRefused(code: (Refusal | Rejection)['code'], detail?: unknown): void {
+            if (!('refused' in decision)) throw new Error(`not refused: ${JSON.stringify(decision)}`)
+            expect({ code: decision.code, detail: 'detail' in decision ? decision.detail : undefined }).toStrictEqual({ code, detail })
           },
         }
       },

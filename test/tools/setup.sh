@@ -12,7 +12,8 @@ if [ "${1-}" = bench ]; then
   packages=(nginx-light docker-registry wrk ca-certificates)
   programs=(distribution)
 else
-  packages=(docker.io containerd podman skopeo buildah runc crun conmon busybox-static strace debootstrap zstd openssl git ca-certificates)
+  packages=(docker.io containerd podman skopeo buildah runc crun conmon busybox-static strace debootstrap zstd openssl git ca-certificates
+    slapd ldap-utils samba-ad-dc samba-ad-provision)
   # cosign first: it takes longest, and apt-get works beside it.
   programs=(cosign helm crane oras regctl conformance)
 fi
@@ -45,7 +46,7 @@ build_all() {
   done
 }
 
-# Installing docker.io and containerd would start both as services, with a bridge and firewall rules that no test wants.
+# Installing docker.io and containerd would start both as services, with a bridge and firewall rules that no test wants; slapd and samba likewise.
 policy=/usr/sbin/policy-rc.d
 own_policy=
 end_policy() { [ -z "$own_policy" ] || rm -f "$policy"; own_policy=; }

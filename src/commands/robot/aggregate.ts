@@ -71,9 +71,13 @@ export function robotAggregate(rows: DecisionRows, id: string): Aggregate<RobotS
   return {
     stream: streams.robot(id),
     load: () => rows.robot(id),
-    evolve: (state, event) => ({ revision: state.revision + 1, terms: event.type === 'RobotChanged' ? event.data.to : state.terms }),
+    evolve: evolveRobot,
     decide: decideRobot,
   }
+}
+
+export function evolveRobot(state: RobotState, event: Event<RobotFact>): RobotState {
+  return { revision: state.revision + 1, terms: event.type === 'RobotChanged' ? event.data.to : state.terms }
 }
 
 export function decideRobot({ terms }: RobotState, command: RobotCommand): readonly RobotFact[] | Rejection {

@@ -52,9 +52,13 @@ export function userAggregate(rows: DecisionRows, id: string): Aggregate<UserSta
   return {
     stream: streams.user(id),
     load: () => rows.user(id),
-    evolve: (state, event) => ({ revision: state.revision + 1, groups: event.type === 'UserGroupsChanged' ? event.data.to : state.groups }),
+    evolve: evolveUser,
     decide: decideUser,
   }
+}
+
+export function evolveUser(state: UserState, event: Event<UserFact>): UserState {
+  return { revision: state.revision + 1, groups: event.type === 'UserGroupsChanged' ? event.data.to : state.groups }
 }
 
 export function decideUser(state: UserState, command: UserCommand): readonly UserFact[] {

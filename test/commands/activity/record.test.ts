@@ -17,7 +17,7 @@ import type { Event } from '../../../src/ports/event.ts'
 import { repositoryKey } from '../../../src/ports/streams.ts'
 import { createMemoryLog } from '../../../src/storage/events/memory.ts'
 import { eventOf } from '../../storage/events/contract.ts'
-import { plainSealer } from '../../support/history.ts'
+import { createPlainSealer } from '../../support/history.ts'
 
 const boot = '99999999-9999-4999-8999-999999999999'
 const repository = repositoryKey('11111111-1111-4111-8111-111111111111', 'app')
@@ -36,7 +36,7 @@ describe('the recorder of pulls', () => {
     inner = createMemoryLog(codec)
     await inner.append('log', -1, [eventOf(LogNamed({ log: 'pulls000' }))])
     const subject = randomUUID()
-    caller = { kind: 'user', subject, private: await plainSealer.seal(subject, 'somebody') }
+    caller = { kind: 'user', subject, private: await createPlainSealer().seal(subject, 'somebody') }
     appends = []
     gate = undefined
     clock = Date.parse('2026-03-01T00:00:00.000Z')

@@ -1,0 +1,31 @@
+/**
+ * A key that two spellings of one distinguished name share: RFC 4514 lets a name be written with other escapes, other case of the
+ * attribute types, and (as RFC 2253 did) spaces around its separators; values compare without case and with runs of spaces as one, as
+ * names of people and groups do (RFC 4518). Undefined where the text is no such name.
+ */
+export function dnKey(text: string): string | undefined {
+  const parts: string[][] = [[]]
+  let rest = text.trim()
+  while (rest !== '') {
+    const found = PAIR.exec(rest)
+    if (found === null) return undefined
+    const [all, type = '', quoted, plain = '', separator = ''] = found
+    const value = unescaped(quoted ?? plain.replace(/(?<!\\) +$/, ''))
+    parts.at(-1)?.push(`${type.toLowerCase()}=${JSON.stringify(value.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim())}`)
+    rest = rest.slice(all.length)
+    if (separator !== '' && rest === '') return undefined
+    if (separator === ',' || separator === ';') parts.push([])
+  }
+  return parts.map((pairs) => pairs.sort().join('+')).join(',')
+}
+
+/** A type, `=`, a value in quotes or not, and what parts it from the next. */
+const PAIR = /^\s*([A-Za-z][\w-]*|\d+(?:\.\d+)*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^"\\,;+]|\\.)*))\s*(?:([,;+])|$)/s
+
+/** `\XX` is a byte of the value's UTF-8; before anything else, a backslash stands for nothing itself. */
+function unescaped(value: string): string {
+  return value.replace(
+    /(?:\\[0-9A-Fa-f]{2})+|\\(.)/gs,
+    (escape, character: string | undefined) => character ?? Buffer.from(escape.replaceAll('\\', ''), 'hex').toString('utf8'),
+  )
+}

@@ -1,0 +1,129 @@
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isRoot, run, tool } from '../e2e/tools.ts'
+import { afterAll } from './after-all.ts'
+import { endChild, startChild } from './child.ts'
+import { until } from './until.ts'
+
+/**
+ * Whether this machine has a domain controller (`npm run test:setup`), and may open LDAP's own port, which is the only one that it listens
+ * on.
+ */
+export const hasActiveDirectory = isRoot && ['samba', 'samba-tool', 'ldapmodify'].every((name) => tool(name) !== undefined)
+
+export const DOMAIN = 'DC=ad,DC=example,DC=test'
+export const administrator = {
+  dn: `CN=Administrator,CN=Users,${DOMAIN}`,
+  principal: 'administrator@ad.example.test',
+  password: 'Adm1n-of-tests',
+}
+
+export type ActiveDirectory = {
+  /** An address of the loopback that is this controller's alone: ldap on port 389, ldaps on 636. */
+  readonly host: string
+  /** Applies LDIF as the administrator, entry by entry. */
+  modify(ldif: string): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A password as Active Directory takes it (MS-ADTS 3.1.1.3.1.5.1), as a line of LDIF. */
+export const passwordLine = (password: string): string => `unicodePwd:: ${Buffer.from(`"${password}"`, 'utf16le').toString('base64')}`
+
+const running = new Set<() => Promise<void>>()
+afterAll(async () => {
+  for (const stop of running) await stop()
+})
+
+/**
+ * A Samba domain controller for ad.example.test, in a folder of its own, with LDAP alone of its services. Simple binds are taken without
+ * TLS too, so that a proxy can count requests. Three wrong passwords lock an account. Ended after the test file at the latest.
+ */
+export async function startActiveDirectory(certificate: { readonly cert: string; readonly key: string }): Promise<ActiveDirectory> {
+  const folder = await mkdtemp(join(tmpdir(), 'varve-ad-'))
+  const host = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`
+  const options = Object.entries({ interfaces: `${host}/8`, 'bind interfaces only': 'yes' }).map(
+    ([name, value]) => `--option=${name}=${value}`,
+  )
+  const provision = [
+    'domain',
+    'provision',
+    '--realm=AD.EXAMPLE.TEST',
+    '--domain=ADTEST',
+    '--host-name=dc',
+    `--host-ip=${host}`,
+    '--server-role=dc',
+    '--dns-backend=NONE',
+  ]
+  await run(tool('samba-tool') ?? 'samba-tool', [
+    ...provision,
+    `--targetdir=${folder}`,
+    `--adminpass=${administrator.password}`,
+    ...options,
+  ])
+  const settings = join(folder, 'etc/smb.conf')
+  await run(tool('samba-tool') ?? 'samba-tool', [
+    'domain',
+    'passwordsettings',
+    'set',
+    '--account-lockout-threshold=3',
+    `--configfile=${settings}`,
+    ...options,
+  ])
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  await writeFile(cert, certificate.cert)
+  await writeFile(key, certificate.key, { mode: 0o600 })
+  await mkdir(join(folder, 'run'))
+  const parameters = {
+    'server services': 'ldap',
+    'ldap server require strong auth': 'no',
+    'tls certfile': cert,
+    'tls keyfile': key,
+    'tls cafile': cert,
+    'log file': join(folder, 'log'),
+    'pid directory': join(folder, 'run'),
+    'ncalrpc dir': join(folder, 'run/ncalrpc'),
+    'ntp signd socket directory': join(folder, 'run/ntp'),
+    'winbindd socket directory': join(folder, 'run/winbindd'),
+  }
+  const child = await startChild({
+    name: 'samba',
+    command: [
+      ...[tool('samba') ?? 'samba', '-s', settings, '--foreground', '--no-process-group', '--debug-stdout', '-M', 'single', ...options],
+      ...Object.entries(parameters).map(([name, value]) => `--option=${name}=${value}`),
+    ],
+    withinMs: 30_000,
+    isReady: (output) => output.includes('process model'),
+    onOutput: () => undefined,
+  })
+  const stop = async (): Promise<void> => {
+    running.delete(stop)
+    await endChild(child, 'SIGTERM', 10_000)
+    await rm(folder, { recursive: true, force: true })
+  }
+  running.add(stop)
+  await until(() => isOpen(host, 636), 'a domain controller')
+  const bind = ['-x', '-H', `ldaps://${host}`, '-D', administrator.principal, '-w', administrator.password]
+  return {
+    host,
+    modify: async (ldif) => {
+      await run(tool('ldapmodify') ?? 'ldapmodify', ['-a', ...bind], { input: ldif, env: { LDAPTLS_REQCERT: 'never' } })
+    },
+    stop,
+  }
+}
+
+async function isOpen(host: string, port: number): Promise<boolean> {
+  const socket = connect(port, host)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
