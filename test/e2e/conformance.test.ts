@@ -15,13 +15,20 @@ jest.setTimeout(180_000)
 
 type Report = {
   readonly tests: number
-  readonly skipped: number
+  /** What the specification leaves open, and Varve does not do. */
+  readonly skipped: readonly string[]
   /** Name, and what was expected. */
   readonly failed: readonly string[]
   readonly disabled: readonly string[]
   /** What the specification's version leaves out: parts of the API, and kinds of data. */
   readonly disabledParts: readonly string[]
 }
+
+/**
+ * A mount without a source may look for one. Varve looks no further than the caller's token goes, and a client cannot ask for a token
+ * for a repository that it does not know.
+ */
+const NOT_MOUNTED = ['sha256', 'sha512'].map((algorithm) => `OCI Conformance Test/${algorithm} blobs/mount anonymous/blob-mount-anonymous`)
 
 const program = tool('conformance')
 
@@ -67,7 +74,7 @@ const LOGS = [
   test('of the version in force (1.1), nothing fails and nothing is skipped', async () => {
     const { tests, ...report } = await conform('stable', { OCI_VERSION: 'stable' })
     expect(report).toEqual({
-      skipped: 0,
+      skipped: NOT_MOUNTED,
       failed: [],
       disabled: ['sha256', 'sha512'].map((algorithm) => `OCI Conformance Test/${algorithm} blobs/post cancel/blob-post-cancel`),
       // Version 1.1 knows neither; sparse manifests are off in the program's own defaults for every version.
@@ -78,7 +85,7 @@ const LOGS = [
 
   test('of the version in the making, with sparse manifests, nothing fails, is skipped or left out', async () => {
     const { tests, ...report } = await conform('dev', { OCI_VERSION: 'dev', OCI_DATA_SPARSE: 'true' })
-    expect(report).toEqual({ skipped: 0, failed: [], disabled: [], disabledParts: [] })
+    expect(report).toEqual({ skipped: NOT_MOUNTED, failed: [], disabled: [], disabledParts: [] })
     expect(tests).toBeGreaterThanOrEqual(980)
   })
 })
@@ -96,6 +103,7 @@ function readReport(junit: string, yaml: string): Report {
   const failed = cases.filter(({ status }) => status === 'failure' || status === 'error').map(({ name, errors }) => `${name}: ${errors}`)
   // JUnit has one word for both: what was disabled says so.
   const disabled = cases.filter(({ status, log }) => status === 'skipped' && log.includes('is disabled in the configuration')).map(({ name }) => name)
+  const skipped = cases.filter(({ name, status }) => status === 'skipped' && !disabled.includes(name)).map(({ name }) => name)
 
   const counts = { failed: count('failures') + count('errors'), disabled: count('disabled') }
   // A test that failed as a whole, beside those that it consists of, is counted without a line of its own.
@@ -104,7 +112,7 @@ function readReport(junit: string, yaml: string): Report {
 
   return {
     tests: count('tests'),
-    skipped: count('skipped'),
+    skipped,
     failed: [...failed, ...unnamed],
     disabled,
     disabledParts: [...yaml.matchAll(/^ {2}(.+): Disabled$/gm)].map(([, part = '']) => part).sort(),

@@ -10,6 +10,7 @@ import { position } from '../../src/ports/position.ts'
 import type { Position } from '../../src/ports/position.ts'
 import { repositoryKey, streams } from '../../src/ports/streams.ts'
 import { catalogueQueries } from '../../src/projections/catalogue-queries.ts'
+import { createRows } from '../../src/projections/versioned-queries.ts'
 import { catalogueGroup, createVersion, prepareRegister, schemaName } from '../../src/projections/read-models.ts'
 import { openFolder } from '../../src/projections/runner.ts'
 import { createPool } from '../../src/storage/postgres/pool.ts'
@@ -42,7 +43,7 @@ describe(`a repository of ${TAGS} tags`, () => {
     pool = createPool({ ...database.connection, max: 1, pipeline: true })
     await prepareRegister(pool)
     const version = await createVersion(pool)
-    queries = catalogueQueries(pool, () => schemaName(version))
+    queries = catalogueQueries(createRows(pool, () => schemaName(version)))
     folder = await openFolder(pool, schemaName(version), catalogueGroup, { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined) })
     for (const repository of [large, small]) await fold(streams.repository(repository), 0, [RepositoryCreated({}), pushed])
     for (let from = 0; from < TAGS; from += 10_000) {

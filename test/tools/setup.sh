@@ -12,7 +12,7 @@ if [ "${1-}" = bench ]; then
   packages=(nginx-light docker-registry wrk ca-certificates)
   programs=(distribution)
 else
-  packages=(docker.io containerd podman skopeo buildah runc crun conmon busybox-static strace debootstrap zstd openssl git ca-certificates
+  packages=(docker.io containerd podman skopeo buildah runc crun conmon busybox-static strace debootstrap zstd openssl git ca-certificates chromium
     slapd ldap-utils samba-ad-dc samba-ad-provision)
   # cosign first: it takes longest, and apt-get works beside it.
   programs=(cosign helm crane oras regctl conformance)

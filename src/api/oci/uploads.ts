@@ -3,7 +3,7 @@ import { parseAlgorithm, parseDigest, algorithmOf } from '../../oci/digest.ts'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
-import { parseRepositoryName } from '../../oci/names.ts'
+import { parseRepositoryName, splitRepositoryName } from '../../oci/names.ts'
 import { uploadAggregate } from '../../commands/upload/aggregate.ts'
 import { BlobMounted, BlobUploaded } from '../../commands/upload/events.ts'
 import type { UploadFact } from '../../commands/upload/events.ts'
@@ -11,7 +11,10 @@ import type { UploadId } from '../../ports/blob-store.ts'
 import type { Position } from '../../ports/position.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { Registry } from '../registry.ts'
+import { mayPull } from '../../commands/access/rights.ts'
+import { covers } from '../../identity/tokens/scope.ts'
 import { admit, admitPush, mayPullFrom } from './admit.ts'
+import { neededFor, unauthorized } from './challenge.ts'
 import { positionHeader } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RepositoryExchange } from './exchange.ts'
@@ -38,6 +41,8 @@ export async function startUpload(registry: Registry, exchange: RepositoryExchan
   const { key } = admitted
 
   if (mount !== undefined) {
+    const wider = await widerTokenFor(registry, exchange)
+    if (wider !== undefined) return wider
     const mounted = await mountBlob(registry, exchange, key, mount)
     if (mounted !== undefined) return mounted
   }
@@ -73,6 +78,21 @@ async function mountBlob(registry: Registry, exchange: RepositoryExchange, key: 
   const fact = BlobMounted({ repository: key, digest, size: source.sizeBytes, from: source.repository })
   const position = await conclude(registry, exchange, randomUUID(), fact)
   return { status: 201, headers: { ...blobHeaders(exchange, digest), ...positionHeader(position) } }
+}
+
+/**
+ * A mount needs a pull of its source. Where the caller may do that, but their token was given for less, they are told to fetch another
+ * one; where they may not, an upload is the way, as if the source were not there.
+ */
+async function widerTokenFor(registry: Registry, exchange: RepositoryExchange): Promise<Refusal | undefined> {
+  const { subject, scope, query, name } = exchange
+  const from = parseRepositoryName(query.get('from') ?? '')
+  if (from === undefined || scope === undefined) return undefined
+  const needed = [...neededFor(name, 'push'), ...neededFor(from, 'pull')]
+  if (needed.every((each) => covers(scope, each))) return undefined
+  const project = await registry.identity.project(splitRepositoryName(from).project)
+  const may = project !== undefined && mayPull(subject, project, undefined, registry.now())
+  return may ? unauthorized(registry, { needed, error: 'insufficient_scope' }) : undefined
 }
 
 async function mountSource(

@@ -1,8 +1,11 @@
 import { mayCreateProject, mayDelete, mayPull, mayPush } from '../../commands/access/rights.ts'
-import type { Subject } from '../../commands/access/rights.ts'
+import type { ProjectAccess, Subject } from '../../commands/access/rights.ts'
 import { isReservedProject, parseRepositoryName, splitRepositoryName } from '../../oci/names.ts'
 import type { Access } from '../../identity/tokens/scope.ts'
 import type { Registry } from '../registry.ts'
+
+/** What may be done here may be done in every project, and so also where there is none yet. */
+const ANY_PROJECT: ProjectAccess = { id: '', visibility: 'private', members: new Map() }
 
 const QUESTIONS = { pull: mayPull, push: mayPush, delete: mayDelete } as const
 const ACTIONS = ['pull', 'push', 'delete'] as const
@@ -24,7 +27,8 @@ async function onRepository({ identity, settings, now }: Pick<Registry, 'identit
   const wanted = ACTIONS.filter((action) => asked.actions.includes(action))
   const projectName = splitRepositoryName(name).project
   const project = await identity.project(projectName)
-  if (project !== undefined) return wanted.filter((action) => QUESTIONS[action](subject, project, undefined, now()))
+  const allowed = wanted.filter((action) => QUESTIONS[action](subject, project ?? ANY_PROJECT, undefined, now()))
+  if (project !== undefined || allowed.length > 0) return allowed
   const creates = wanted.includes('push') && !isReservedProject(projectName) && mayCreateProject(subject, (await settings()).project_creation_restriction === 'everyone')
   return creates ? wanted.filter((action) => action !== 'delete') : []
 }

@@ -1,6 +1,6 @@
 import type { EventCodec, EventLog, From, Resolved } from '../../../ports/event-log.ts'
 import { parsePosition, positionLog, positionNumber } from '../../../ports/position.ts'
-import { orAborted } from '../or-aborted.ts'
+import { orAborted } from '../../../ports/or-aborted.ts'
 import { createAlarms } from './alarms.ts'
 import type { Alarm } from './alarms.ts'
 import { LogClient } from './client.ts'
