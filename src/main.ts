@@ -132,6 +132,7 @@ function readsOf(blobs: BlobStore, sealer: Sealer, logger: Logger): Reads {
       const clear = await sealer.open(sealed)
       return clear === undefined ? undefined : (JSON.parse(clear) as PrivatePart)
     },
+    forgotten: (subject) => sealer.forget(subject),
   }
 }
 

@@ -44,7 +44,7 @@ describe(`a repository of ${TAGS} tags`, () => {
     await prepareRegister(pool)
     const version = await createVersion(pool)
     queries = catalogueQueries(createRows(pool, () => schemaName(version)))
-    folder = await openFolder(pool, schemaName(version), catalogueGroup, { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined) })
+    folder = await openFolder(pool, schemaName(version), catalogueGroup, { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined), forgotten: () => Promise.resolve() })
     for (const repository of [large, small]) await fold(streams.repository(repository), 0, [RepositoryCreated({}), pushed])
     for (let from = 0; from < TAGS; from += 10_000) {
       await fold(streams.repository(large), 2 + from, Array.from({ length: 10_000 }, (_, index) => TagAssigned({ tag: tagOf(from + index), digest })))

@@ -15,7 +15,7 @@ import type { Event } from '../../../src/ports/event.ts'
 import { repositoryKey } from '../../../src/ports/streams.ts'
 import { createMemoryLog } from '../../../src/storage/events/memory.ts'
 import { eventOf } from '../../storage/events/contract.ts'
-import { plainSealer } from '../../support/history.ts'
+import { createPlainSealer } from '../../support/history.ts'
 
 const boot = '99999999-9999-4999-8999-999999999999'
 const project = '11111111-1111-4111-8111-111111111111'
@@ -44,7 +44,7 @@ describe('the recorder of access', () => {
     }
     recorder = createAccessRecorder({ log, boot, now: Date.now, timeoutMs: 10_000 })
     const subject = randomUUID()
-    caller = { kind: 'user', subject, private: await plainSealer.seal(subject, '{"name":"somebody"}') }
+    caller = { kind: 'user', subject, private: await createPlainSealer().seal(subject, '{"name":"somebody"}') }
   })
   afterEach(async () => {
     await recorder.drain()
@@ -146,6 +146,7 @@ describe('the recorder of access', () => {
 
   it('keeps nothing of a minute that ended', async () => {
     for (let index = 0; index < 50; index += 1) refuse(refusal({ source: `10.0.0.${index}` }))
+    await settle()
     await jest.advanceTimersByTimeAsync(MINUTE_MS)
     await settle()
     expect(await rows()).toHaveLength(50)
