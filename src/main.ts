@@ -305,7 +305,7 @@ async function serve(config: Config): Promise<void> {
     handler: createApp({
       oci: createOciHandler(answer, logger),
       token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), authenticate, logIn, addressOf }),
-      management: managementRouter(routes, { identity, queries, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, now, logger }, identify),
+      management: managementRouter(routes, { identity, queries, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }, identify),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),

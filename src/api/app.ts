@@ -1,5 +1,5 @@
 import express from 'express'
-import type { ErrorRequestHandler, RequestHandler } from 'express'
+import type { ErrorRequestHandler, Express, RequestHandler } from 'express'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { askForBody } from './server.ts'
 import type { Handler, ServerLog } from './server.ts'
@@ -10,17 +10,17 @@ import { send } from './reply.ts'
 import { refused } from './oci/exchange.ts'
 import { refusal } from '../oci/errors.ts'
 
-/** Everything that the server answers: /v2 by a plain function, since it is the hot path, and the rest by Express. */
-export function createApp(options: {
-  readonly oci: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+type AppOptions = {
   readonly token: RequestHandler
   readonly management: RequestHandler
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly metricsToken: string | undefined
   readonly logger: Pick<ServerLog, 'error'>
-}): Handler {
-  const { oci, token, management, readiness, metrics, metricsToken, logger } = options
+}
+
+/** Everything that is not /v2. */
+export function createExpress({ token, management, readiness, metrics, metricsToken, logger }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -34,6 +34,13 @@ export function createApp(options: {
     else await send(request, response, refused(refusal('UNAVAILABLE')))
   }
   app.use(onError)
+  return app
+}
+
+/** Everything that the server answers: /v2 by a plain function, since it is the hot path, and the rest by Express. */
+export function createApp(options: AppOptions & { readonly oci: (request: IncomingMessage, response: ServerResponse) => Promise<void> }): Handler {
+  const { oci, metrics } = options
+  const app = createExpress(options)
   return (request, response) => {
     const target = targetOf(request.url ?? '/')
     request.url = target

@@ -8,6 +8,7 @@ import { Instant, SealedText, Uuid, closed } from '../ports/event.ts'
 import type { Event, EventKind } from '../ports/event.ts'
 import { EventError, MAX_EVENT_BYTES } from '../ports/event-log.ts'
 import type { EncodedEvent, EventCodec } from '../ports/event-log.ts'
+import { isStorable } from '../ports/storable.ts'
 
 const Envelope = Type.Object(
   {
@@ -27,9 +28,6 @@ const Envelope = Type.Object(
   },
   closed,
 )
-
-/** U+0000, or a surrogate without its other half, as JSON text shows them: either would stop every projection for good. */
-const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|[dD][89a-fA-F])/
 
 /** As `toISOString` writes it, from the year 1000 on: Postgres takes every such instant, and gives it back as the same text. */
 function isInstant(text: string): boolean {
@@ -102,7 +100,7 @@ export function createCodec(types: readonly EventKind[]): EventCodec {
       if (kind.type.version !== event.version) throw new EventError(`${event.type} is written as version ${kind.type.version}`)
       const text = canonicalText(event)
       if (text === undefined) throw new EventError(`an event ${event.type} has no canonical form`)
-      if (UNSTORABLE.test(text)) throw new EventError(`an event ${event.type} holds U+0000 or a lone surrogate`)
+      if (!isStorable(text)) throw new EventError(`an event ${event.type} holds U+0000 or a lone surrogate`)
       const sizeBytes = Buffer.byteLength(text)
       if (sizeBytes >= MAX_EVENT_BYTES) throw new EventError(`an event ${event.type} of ${sizeBytes} bytes is larger than ${MAX_EVENT_BYTES}`)
       return { id: event.id, text, sizeBytes, hash: createHash('sha256').update(text).digest() }

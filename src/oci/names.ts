@@ -10,6 +10,7 @@ export type Reference = { readonly kind: 'tag'; readonly tag: Tag } | { readonly
 
 const PART = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const NAME = new RegExp(`^${PART}(?:/${PART})*$`)
+const ONE_PART = new RegExp(`^${PART}$`)
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 
 /** Many clients hold host and name together to 255 characters, so a longer one could not be pulled by them. */
@@ -41,6 +42,11 @@ export function splitRepositoryName(name: RepositoryName): { readonly project: s
 }
 
 const RESERVED: ReadonlySet<string> = new Set(['asof', 'v2', 'api', 'service'])
+
+/** Whether a project can have this name: one part of a repository's, and no path of the registry itself. */
+export function isProjectName(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && ONE_PART.test(text) && !isReservedProject(text)
+}
 
 /** Names that are paths of the registry itself, so no project may have them. */
 export function isReservedProject(name: string): boolean {

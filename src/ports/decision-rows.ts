@@ -67,4 +67,10 @@ export interface DecisionRows {
     SetRows & { readonly robots: readonly { readonly id: string; readonly name: string; readonly project: string | undefined }[] }
   >
   robot(id: string): Promise<{ readonly revision: number; readonly terms: Terms | undefined }>
+  /** The settings that are not at their default, and the names of the secrets that are set. */
+  settings(): Promise<{
+    readonly revision: number
+    readonly values: readonly (readonly [string, string | number | boolean | null])[]
+    readonly secrets: readonly string[]
+  }>
 }

@@ -18,6 +18,9 @@ const repositories: Table = {
   indexes: ['(project, path)'],
 }
 
+/** How many repositories were made in each project: a total that nobody has to count. */
+const repositoryCounts: Table = { name: 'repository_counts', columns: { project: 'text', repositories: 'bigint' }, key: ['project'] }
+
 /** A tag's every life: it pointed at `digest` from `from_pos` on, until `to_pos` (null: still). */
 const tags: Table = {
   name: 'tags',
@@ -65,7 +68,7 @@ const blobs: Table = {
 /** What there is: repositories, tags with the times at which they were so, manifests, blobs by repository, referrers. */
 export const catalogue: Projection = {
   name: 'catalogue',
-  tables: [heads, repositories, tags, manifests, blobs],
+  tables: [heads, repositories, repositoryCounts, tags, manifests, blobs],
   needs(event) {
     const fact = stateFact(event)
     return fact.type === 'ManifestPushed' ? { manifest: fact.data } : {}
@@ -95,7 +98,10 @@ function changesOf(fact: ContentFact, recorded: Recorded, context: FoldContext):
     }
     case 'RepositoryCreated': {
       const [project = '', ...path] = repository.split('/')
-      return [put(repositories, { repository, project, path: path.join('/'), number: context.ordinal, created_at: at })]
+      return [
+        put(repositories, { repository, project, path: path.join('/'), number: context.ordinal, created_at: at }),
+        { kind: 'add', table: repositoryCounts, key: { project }, count: { repositories: 1 }, latest: {} },
+      ]
     }
     case 'ManifestPushed': {
       const { digest, mediaType, size, subject } = fact.data

@@ -9,6 +9,8 @@ import { catalogueQueries } from './catalogue-queries.ts'
 import { createCatalogueReader } from './catalogue-reader.ts'
 import { identityDecisionRows, identityQueries } from './identity-queries.ts'
 import { createIdentityReader } from './identity-reader.ts'
+import { peopleQueries } from './people-queries.ts'
+import { projectQueries } from './project-queries.ts'
 import { createPace } from './pace.ts'
 import type { Pace } from './pace.ts'
 import type { ProjectionGroup } from './projection.ts'
@@ -49,7 +51,7 @@ export async function startReadModels(options: {
   let shown = (await liveVersion(pool)) ?? 1
   const rows = createRows(queryPool, () => schemaName(shown))
   const catalogue = catalogueQueries(rows)
-  const queries = { ...catalogue, ...identityQueries(rows) }
+  const queries = { ...catalogue, ...identityQueries(rows), ...peopleQueries(rows), ...projectQueries(rows) }
   const decisionRows: DecisionRows = { ...identityDecisionRows(rows), repository: catalogue.repository }
   const reader = createCatalogueReader(() => queries)
   const identity = createIdentityReader(() => queries)

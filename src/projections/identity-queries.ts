@@ -67,12 +67,12 @@ export type IdentityQueries = ReturnType<typeof identityQueries>
 type StoredProject = {
   id: string; number: number; name: string; visibility: Visibility; owner: string | null; created_at: Date; updated_at: Date; members: Record<string, Role> | null
 }
-type StoredUser = {
+export type StoredUser = {
   id: string; number: number; source: UserRow['source']; name: string | null; email: string | null; real_name: string | null; comment: string | null
   external: string | null; verifier: Sealed | null; credential: string; cli_verifier: Sealed | null; cli_credential: string | null
   administrator: boolean; auditor: boolean; groups: string; created_at: Date; updated_at: Date
 }
-type StoredRobot = {
+export type StoredRobot = {
   id: string; number: number; name: string; project: string | null; verifier: Sealed; credential: string; description: string; disabled: boolean
   expires_at: Date | null; permissions: string; workloads: string; creator: string; created_at: Date; updated_at: Date
 }
@@ -119,6 +119,29 @@ export function identityQueries(rows: Rows) {
 
     async userIdByName(foldedName: string): Promise<string | undefined> {
       return (await rows<{ id: string }>('user by name', (schema) => `select id from ${schema}.users where folded_name = $1 and live`, [foldedName]))[0]?.id
+    },
+
+    async userIdByNumber(number: number): Promise<string | undefined> {
+      return (await rows<{ id: string }>('user by number', (schema) => `select id from ${schema}.users where number = $1 and live`, [number]))[0]?.id
+    },
+
+    /** Whether there is a user beside the first, who came with the registry. */
+    async hasOtherUsers(): Promise<boolean> {
+      return (await rows('other users', (schema) => `select 1 from ${schema}.users where live and number > 1 limit 1`, [])).length > 0
+    },
+
+    /** Whether the name of a user begins so. */
+    async hasUserNamed(foldedStart: string): Promise<boolean> {
+      return (await rows('user names', (schema) => `select 1 from ${schema}.users where live and starts_with(folded_name, $1) limit 1`, [foldedStart])).length > 0
+    },
+
+    async groupIdByNumber(number: number): Promise<string | undefined> {
+      return (await rows<{ id: string }>('group by number', (schema) => `select id from ${schema}.groups where number = $1 and live`, [number]))[0]?.id
+    },
+
+    /** `key` as of `groupKey`. */
+    async groupIdByKey(key: string): Promise<string | undefined> {
+      return (await rows<{ id: string }>('group by key', (schema) => `select id from ${schema}.groups where key = $1 and live`, [key]))[0]?.id
     },
 
     async robot(id: string): Promise<RobotRow | undefined> {
@@ -267,6 +290,21 @@ export function identityDecisionRows(rows: Rows): Omit<DecisionRows, 'repository
         },
       }
     },
+
+    async settings() {
+      const found = await rows<{ revision: string | null; name: string | null; value: string | null; secret: boolean | null }>(
+        'decide settings',
+        (schema) => `select h.revision, s.name, s.value, s.sealed is not null as secret from (select (select revision from ${schema}.heads where stream = $1) as revision) h
+          left join ${schema}.settings s on s.value is not null or s.sealed is not null`,
+        [streams.settings],
+      )
+      const set = found.flatMap(({ name, value, secret }) => (name === null ? [] : [{ name, value, secret }]))
+      return {
+        revision: Number(found[0]?.revision ?? -1),
+        values: set.flatMap(({ name, value }) => (value === null ? [] : [[name, JSON.parse(value) as string | number | boolean | null] as const])),
+        secrets: set.flatMap(({ name, secret }) => (secret === true ? [name] : [])),
+      }
+    },
   }
 }
 
@@ -274,7 +312,7 @@ function toProject({ id, number, name, visibility, owner, created_at: createdAt,
   return { id, number, name, visibility, owner: owner ?? undefined, createdAt, updatedAt, members: new Map(Object.entries(members ?? {})) }
 }
 
-function toUser(row: StoredUser): UserRow {
+export function toUser(row: StoredUser): UserRow {
   return {
     id: row.id,
     number: row.number,
@@ -297,7 +335,7 @@ function toUser(row: StoredUser): UserRow {
   }
 }
 
-function toRobot(row: StoredRobot): RobotRow {
+export function toRobot(row: StoredRobot): RobotRow {
   return {
     id: row.id,
     number: row.number,

@@ -6,15 +6,15 @@ import { isPassing } from './runner.ts'
 /** How long a request waits for a Postgres that is away: an election or a restart must not break a docker pull. */
 const PATIENCE_MS = 10_000
 
-/** Puts a query to the version of the read models that is shown; `text` is given its schema, and named statements are prepared once. */
-export type Rows = <R extends object>(name: string, text: (schema: string) => string, values: readonly unknown[]) => Promise<R[]>
+/** Puts a query to the version of the read models that is shown; `text` is given its schema, and a statement with a name is prepared once. */
+export type Rows = <R extends object>(name: string | undefined, text: (schema: string) => string, values: readonly unknown[]) => Promise<R[]>
 
 export function createRows(pool: Pool, shown: () => string): Rows {
   /** A version may be dropped while a query is on its way to it: the query is then put to the one that is shown instead. */
-  return async (name, text, values) =>
+  return async <R extends object>(name: string | undefined, text: (schema: string) => string, values: readonly unknown[]) =>
     patiently(async () => {
       const schema = shown()
-      return (await pool.query({ name: `${schema} ${name}`, text: text(schema), values: [...values] })).rows
+      return (await pool.query<R>({ ...(name === undefined ? {} : { name: `${schema} ${name}` }), text: text(schema), values: [...values] })).rows
     })
 }
 

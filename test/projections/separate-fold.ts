@@ -64,6 +64,7 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     heads: [...heads.values()],
     ...identity.tables(),
     repositories: [...repositories.values()],
+    repository_counts: [...Map.groupBy(repositories.values(), ({ project }) => project)].map(([project = null, of]) => ({ project, repositories: String(of.length) })),
     tags,
     manifests: [...manifests.values()],
     blobs: [...blobs.values()],

@@ -5,20 +5,24 @@ import type { Position } from '../../ports/position.ts'
 import type { CatalogueQueries } from '../../projections/catalogue-queries.ts'
 import type { IdentityQueries } from '../../projections/identity-queries.ts'
 import type { IdentityReader } from '../../projections/identity-reader.ts'
+import type { PeopleQueries } from '../../projections/people-queries.ts'
+import type { ProjectQueries } from '../../projections/project-queries.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
+import type { Readiness } from '../health/health.ts'
 import type { ServerLog } from '../server.ts'
 import type { SettingsReader } from '../settings.ts'
 
 /** What the doors of `/api` work with. */
 export type Management = {
   readonly identity: IdentityReader
-  readonly queries: () => CatalogueQueries & IdentityQueries
+  readonly queries: () => CatalogueQueries & IdentityQueries & PeopleQueries & ProjectQueries
   readonly decisionRows: DecisionRows
   readonly handle: Handle
   readonly visible: (position: Position) => Promise<boolean>
   readonly sealer: Sealer
   readonly verifiers: Verifiers
   readonly settings: SettingsReader
+  readonly readiness: Readiness
   readonly release: string
   readonly publicUrl: () => string
   readonly now: () => Date

@@ -12,7 +12,7 @@ import type { Management } from './management.ts'
  */
 export type Needs = 'everybody' | 'identified' | { readonly system: Permission } | { readonly project: Permission }
 
-/** What a management route answers. A body is sent as JSON. */
+/** What a management route answers. A text is sent as it is, every other body as JSON. */
 export type Answer = {
   readonly status: number
   readonly body?: unknown
@@ -25,6 +25,8 @@ export type ApiError = { readonly refused: true; readonly status: 400 | 401 | 40
 /** A request once it was let through. */
 export type Asked = Requester & {
   readonly request: RequestHead
+  /** What was asked for, path and query, from the server's root on. */
+  readonly url: string
   /** The project that the path names, where the route needs a right in one. */
   readonly project: ProjectRow | undefined
 }
@@ -60,4 +62,10 @@ export function route<P extends TObject, Q extends TObject, B extends TSchema>(d
 
 export function apiError(status: ApiError['status'], code: string, message: string): ApiError {
   return { refused: true, status, code, message }
+}
+
+/** The project that the path names, for routes that need a right in one. */
+export function projectOf({ project }: Pick<Asked, 'project'>): ProjectRow {
+  if (project === undefined) throw new Error('the route needs no right in a project')
+  return project
 }

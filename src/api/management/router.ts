@@ -4,7 +4,7 @@ import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
-import { mayInProject, mayInSystem } from '../../commands/access/rights.ts'
+import { isStorable } from '../../ports/storable.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
 import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
@@ -12,11 +12,14 @@ import type { Identify, Requester } from '../requester.ts'
 import { isUnavailable } from '../unavailable.ts'
 import { errorReply, notLetIn } from './errors.ts'
 import type { Management } from './management.ts'
+import { refusedInProject, refusedInSystem, unauthorized } from './refusals.ts'
 import { apiError } from './route.ts'
 import type { Answer, ApiError, Route } from './route.ts'
 import type { Rejection } from '../../commands/rejection.ts'
 
 const MAX_BODY = '1mb'
+/** Of the numbers that the wire shows. */
+const MAX_NUMBER = 2 ** 31 - 1
 
 /** Serves routes below a path. What a route needs is looked at before its input is. */
 export function managementRouter(routes: readonly Route[], management: Management, identify: Identify): Router {
@@ -32,15 +35,16 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     if ('refused' in requester) return notLetIn(requester)
     // A registry token was given for /v2 alone.
     if (requester.scope !== undefined) return notLetIn({ refused: true, reason: 'credentials' })
-    const admitted = await admit(management, route, requester, request)
-    if ('refused' in admitted) return errorReply(admitted)
-    const checks = compiled.get(route)
     const params = { ...request.params }
     const query = { ...request.query }
     const body: unknown = request.body
+    if (!isStorable(JSON.stringify([params, query, body]))) return errorReply(apiError(400, 'BAD_REQUEST', 'what was sent holds U+0000, or half of a pair of surrogates'))
+    const admitted = await admit(management, route, requester, request)
+    if ('refused' in admitted) return errorReply(admitted)
+    const checks = compiled.get(route)
     const fault = faultOf('path', checks?.params, params) ?? faultOf('query', checks?.query, query) ?? faultOf('body', checks?.body, body)
     if (fault !== undefined) return errorReply(apiError(400, 'BAD_REQUEST', fault))
-    return replyOf(await route.handle(management, { ...requester, request, project: admitted.project }, { params, query, body }))
+    return replyOf(await route.handle(management, { ...requester, request, url: request.originalUrl, project: admitted.project }, { params, query, body }))
   }
 
   for (const each of routes) {
@@ -90,11 +94,9 @@ function faultOf(where: string, check: ValidateFunction | undefined, value: unkn
 function replyOf(answered: Answer | ApiError | Rejection): Reply {
   if ('refused' in answered) return errorReply(answered)
   const { status, body, headers = {} } = answered
-  return body === undefined ? { status, headers } : json(status, body, headers)
+  if (body === undefined) return { status, headers }
+  return typeof body === 'string' ? { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers }, body } : json(status, body, headers)
 }
-
-const unauthorized = apiError(401, 'UNAUTHORIZED', 'log in first')
-const forbidden = apiError(403, 'FORBIDDEN', 'this is more than your role allows')
 
 /** What a route needs. A project that the caller may not read is answered as one that is not there. */
 async function admit(
@@ -104,17 +106,15 @@ async function admit(
   request: Request,
 ): Promise<{ readonly project: ProjectRow | undefined } | ApiError> {
   if (needs === 'everybody') return { project: undefined }
-  const anonymous = subject.kind === 'anonymous'
-  if (needs === 'identified') return anonymous ? unauthorized : { project: undefined }
-  if ('system' in needs) return mayInSystem(subject, needs.system) ? { project: undefined } : anonymous ? unauthorized : forbidden
+  if (needs === 'identified') return subject.kind === 'anonymous' ? unauthorized : { project: undefined }
+  if ('system' in needs) return refusedInSystem(subject, needs.system) ?? { project: undefined }
   const { project_name_or_id: nameOrId, project_id: id, project_name: name } = request.params
   const project = await projectOf(identity, String(nameOrId ?? id ?? name), nameOrId === undefined ? name !== undefined : request.get('X-Is-Resource-Name')?.toLowerCase() === 'true')
-  if (project !== undefined && mayInProject(subject, project, needs.project)) return { project }
-  if (anonymous) return unauthorized
-  return project !== undefined && mayInProject(subject, project, { resource: 'project', action: 'read' }) ? forbidden : apiError(404, 'NOT_FOUND', 'there is no such project')
+  return refusedInProject(subject, project, needs.project) ?? { project }
 }
 
 /** Harbor takes a number for a project's id, unless the request says that names are meant; anything else is a name. */
 async function projectOf(identity: Management['identity'], text: string, isName: boolean): Promise<ProjectRow | undefined> {
-  return !isName && /^[0-9]{1,10}$/.test(text) ? identity.projectByNumber(Number(text)) : identity.project(text)
+  if (isName || !/^[0-9]+$/.test(text)) return identity.project(text)
+  return Number(text) > MAX_NUMBER ? undefined : identity.projectByNumber(Number(text))
 }

@@ -1,4 +1,13 @@
+import { routes as configurations } from './configurations.ts'
+import { routes as members } from './members.ts'
+import { routes as metadatas } from './metadatas.ts'
+import { documentRoute } from './openapi.ts'
+import { routes as permissions } from './permissions.ts'
+import { routes as projects } from './projects.ts'
 import type { Route } from './route.ts'
+import { routes as system } from './system.ts'
+import { routes as userGroups } from './user-groups.ts'
+import { routes as users } from './users.ts'
 
-/** Every route of `/api/v2.0`. */
-export const routes: readonly Route[] = []
+/** Every route of `/api/v2.0`. Where two paths fit a request, the first one answers. */
+export const routes: readonly Route[] = [...users, ...userGroups, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...system, documentRoute(() => routes)]

@@ -47,7 +47,7 @@ const onUpload =
   }
 
 /** The routes of /v2 that name a repository, which is the first group; the second is what the last part says. First match wins. */
-const ROUTES: readonly Route[] = [
+export const repositoryRoutes: readonly Route[] = [
   {
     pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/,
     methods: { GET: onReference(getManifest), HEAD: onReference(getManifest), PUT: onReference(putManifest), DELETE: onReference(deleteManifest) },
@@ -69,7 +69,7 @@ const ROUTES: readonly Route[] = [
 function answererOf(path: string): (registry: Registry, exchange: Exchange) => Answer {
   if (path === '/v2/' || path === '/v2') return (registry, exchange) => (isRead(exchange.request) ? ping(registry, exchange) : notAllowed())
   if (path === '/v2/_catalog') return (registry, exchange) => (isRead(exchange.request) ? listRepositories(registry, exchange) : notAllowed())
-  for (const { pattern, methods } of ROUTES) {
+  for (const { pattern, methods } of repositoryRoutes) {
     const match = pattern.exec(path)
     if (match === null) continue
     const [, nameText = '', last = ''] = match

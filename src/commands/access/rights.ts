@@ -34,11 +34,15 @@ export function memberKey({ kind, id }: Member): string {
   return `${kind}:${id}`
 }
 
+/** The keys of the members that somebody is: by themselves, and through groups. */
+export function memberKeys(subject: Subject): string[] {
+  if (subject.kind !== 'user') return []
+  return [memberKey({ kind: 'user', id: subject.id }), ...subject.groups.map((id) => memberKey({ kind: 'group', id }))]
+}
+
 /** The roles that somebody has in a project, by themselves and through groups. */
 export function rolesIn(subject: Subject, { members }: Pick<ProjectAccess, 'members'>): Role[] {
-  if (subject.kind !== 'user') return []
-  const keys = [memberKey({ kind: 'user', id: subject.id }), ...subject.groups.map((id) => memberKey({ kind: 'group', id }))]
-  return keys.map((key) => members.get(key)).filter((role) => role !== undefined)
+  return memberKeys(subject).map((key) => members.get(key)).filter((role) => role !== undefined)
 }
 
 /** Whether somebody may do something in a project. */

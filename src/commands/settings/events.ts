@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { SealedText, Uuid, closed, eventType } from '../../ports/event.ts'
 import type { FactOf } from '../../ports/event.ts'
 
@@ -19,3 +20,5 @@ export const SettingChanged = eventType(
 export const settingsEvents = [RegistryCreated, SettingChanged] as const
 
 export type SettingsFact = FactOf<(typeof settingsEvents)[number]>
+
+export type SettingValue = Static<typeof Value>

@@ -57,6 +57,10 @@ type Widened<T> = T extends string ? string : T extends number ? number : T exte
 /** What all settings are; a secret is undefined where it was not set. */
 export type SettingValues = { readonly [Name in SettingName]: Widened<(typeof SETTINGS)[Name]> }
 
+export function isSettingName(text: string): text is SettingName {
+  return Object.hasOwn(SETTINGS, text)
+}
+
 export function isSecret(name: SettingName): boolean {
   return typeof SETTINGS[name] === 'object'
 }

@@ -48,7 +48,7 @@ export type UserCommand =
 export type UserState = { readonly revision: number; readonly groups: readonly string[] }
 
 /** One user's own life: secrets, and the groups that were seen. */
-export function userAggregate(rows: DecisionRows, id: string): Aggregate<UserState, UserCommand, UserFact> {
+export function userAggregate(rows: DecisionRows, id: string): Aggregate<UserState, UserCommand, UserFact, Rejection> {
   return {
     stream: streams.user(id),
     load: () => rows.user(id),

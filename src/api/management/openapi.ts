@@ -1,0 +1,81 @@
+import { Type } from '@sinclair/typebox'
+import type { TObject, TSchema } from '@sinclair/typebox'
+import { route } from './route.ts'
+import type { Needs, Route } from './route.ts'
+
+const ERRORS = { $ref: '#/components/schemas/Errors' }
+
+/** What every refusal looks like. */
+const Errors = Type.Object({ errors: Type.Array(Type.Object({ code: Type.String(), message: Type.String() })) })
+
+/** The OpenAPI 3.1 document of routes, from the schemas that their input is checked by. */
+export function openApiDocument(routes: readonly Route[], release: string): object {
+  const paths: Record<string, Record<string, object>> = {}
+  for (const each of routes) paths[each.path] = { ...paths[each.path], [each.method]: operationOf(each) }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'The management API of Varve',
+      version: release,
+      description: "For all that both have, this is Harbor's API v2.0 on the wire.",
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/api/v2.0' }],
+    tags: [...new Set(routes.map(({ tag }) => tag))].sort().map((name) => ({ name })),
+    paths,
+    components: {
+      schemas: { Errors },
+      securitySchemes: { basic: { type: 'http', scheme: 'basic', description: 'The name and the password or secret of a user or a robot.' } },
+    },
+  }
+}
+
+/** Serves the document of what `routes` answers. */
+export function documentRoute(routes: () => readonly Route[]): Route {
+  return route({
+    method: 'get',
+    path: '/openapi.json',
+    summary: 'This document.',
+    tag: 'openapi',
+    needs: 'everybody',
+    answers: { 200: Type.Object({}, { description: 'An OpenAPI 3.1 document.' }) },
+    handle: ({ release }) => Promise.resolve({ status: 200, body: openApiDocument(routes(), release) }),
+  })
+}
+
+function operationOf({ method, path, summary, tag, needs, params, query, body, answers }: Route): object {
+  const answered = Object.entries(answers).map(([status, schema]) => {
+    if (schema === undefined) return [status, { description: 'Done.' }]
+    const type = schema['type'] === 'string' ? 'text/plain' : 'application/json'
+    return [status, { description: 'The answer.', content: { [type]: { schema } } }]
+  })
+  return {
+    operationId: [method, ...path.split(/\W+/).filter((word) => word !== '')].join('_'),
+    summary,
+    description: wordsOf(needs),
+    tags: [tag],
+    security: needs === 'everybody' ? [{}, { basic: [] }] : [{ basic: [] }],
+    parameters: [...parametersIn('path', params), ...parametersIn('query', query)],
+    ...(body === undefined ? {} : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    responses: { ...Object.fromEntries(answered), default: { description: 'It was refused, or failed.', content: { 'application/json': { schema: ERRORS } } } },
+  }
+}
+
+function parametersIn(place: 'path' | 'query', schemas: TObject | undefined): object[] {
+  const required = new Set(schemas?.required ?? [])
+  return Object.entries<TSchema>(schemas?.properties ?? {}).map(([name, schema]) => ({
+    name,
+    in: place,
+    // A default makes a parameter one that may be left out.
+    required: place === 'path' || (required.has(name) && !('default' in schema)),
+    schema,
+  }))
+}
+
+/** Who may use a route, in words. */
+export function wordsOf(needs: Needs): string {
+  if (needs === 'everybody') return 'For everybody, also without a login.'
+  if (needs === 'identified') return 'For everybody who is logged in.'
+  if ('system' in needs) return `For those who may ${needs.system.action} ${needs.system.resource} on the registry.`
+  return `For those who may ${needs.project.action} ${needs.project.resource} in the project.`
+}

@@ -1,0 +1,61 @@
+import { Type } from '@sinclair/typebox'
+import { passwordFaults } from '../../identity/passwords/policy.ts'
+import type { PasswordFault } from '../../identity/passwords/policy.ts'
+import { makeSecret } from '../../identity/passwords/made-secret.ts'
+import type { Rejection } from '../../commands/rejection.ts'
+import { SECRETS } from '../../ports/key-store.ts'
+import type { Sealed } from '../../ports/key-store.ts'
+import type { Management } from './management.ts'
+import { busy } from './refusals.ts'
+import { apiError } from './route.ts'
+import type { Answer, ApiError, Asked } from './route.ts'
+
+/** A number that the wire shows for a user, group or robot. */
+export const Number32 = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
+
+/** A text of one line as it can be stored: without control characters, well-formed. */
+export function line(maxLength: number, minLength = 0) {
+  return Type.String({ minLength, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$' })
+}
+
+/** Long enough for every password that the policy lets through, whatever it is made of. */
+export const Secret = Type.String({ maxLength: 1_024 })
+
+const FAULTS: Readonly<Record<PasswordFault, string>> = {
+  'too-short': 'is shorter than 8 characters',
+  'too-long': 'is longer than 128 characters',
+  'no-upper-case': 'has no upper-case letter',
+  'no-lower-case': 'has no lower-case letter',
+  'no-digit': 'has no digit',
+}
+
+/** The verifier of what a person chose, sealed; or what is wrong with it. */
+export async function sealChosen({ verifiers, sealer }: Management, secret: string): Promise<Sealed | ApiError> {
+  const faults = passwordFaults(secret)
+  if (faults.length > 0) return apiError(400, 'BAD_REQUEST', `it ${faults.map((fault) => FAULTS[fault]).join(', ')}`)
+  const made = await verifiers.forPassword(secret)
+  return made === 'busy' ? busy : sealer.seal(SECRETS, made.verifier)
+}
+
+/** A secret made here, and its verifier, sealed. */
+export async function makeSealed({ verifiers, sealer }: Management): Promise<{ readonly secret: string; readonly verifier: Sealed }> {
+  const secret = makeSecret()
+  return { secret, verifier: await sealer.seal(SECRETS, verifiers.forSecret(secret)) }
+}
+
+/** The secret that somebody gave, or one that is made here where they gave none, and its verifier, sealed. */
+export async function givenOrMade(management: Management, given: string | undefined): Promise<{ readonly secret: string; readonly verifier: Sealed } | ApiError> {
+  if (given === undefined || given === '') return makeSealed(management)
+  const verifier = await sealChosen(management, given)
+  return typeof verifier === 'string' ? { secret: given, verifier } : verifier
+}
+
+/** Where a thing that was just made is to be found. */
+export function locationOf({ url }: Pick<Asked, 'url'>, number: number): { readonly Location: string } {
+  return { Location: `${url.split('?', 1)[0]?.replace(/\/$/, '') ?? ''}/${number}` }
+}
+
+/** What a command answers that gives nothing back. */
+export function done(outcome: readonly unknown[] | Rejection): Answer | Rejection {
+  return 'refused' in outcome ? outcome : { status: 200 }
+}

@@ -1,0 +1,150 @@
+import { beforeAll, describe, expect, it } from '@jest/globals'
+import { createExpress } from '../../src/api/app.ts'
+import type { Management } from '../../src/api/management/management.ts'
+import { managementRouter } from '../../src/api/management/router.ts'
+import { routes } from '../../src/api/management/routes.ts'
+import { createMetrics } from '../../src/api/metrics.ts'
+import { repositoryRoutes } from '../../src/api/oci/router.ts'
+import { tokenRoutes } from '../../src/api/token/token.ts'
+import { OCI_MANIFEST, imageManifest } from '../support/registry.ts'
+import { startVarve } from '../support/server.ts'
+import type { VarveServer } from '../support/server.ts'
+
+/** What everybody may ask, also without a login: the whole list. */
+const PUBLIC = [
+  'GET /healthz',
+  'GET /readyz',
+  // Behind a token of its own, where one is set.
+  'GET /metrics',
+  // Give a token for what everybody may pull, and the keys that tokens are checked by.
+  'GET /service/token',
+  'POST /service/token',
+  'GET /service/jwks',
+  'GET /api/v2.0/ping',
+  'GET /api/v2.0/health',
+  'GET /api/v2.0/systeminfo',
+  'GET /api/v2.0/openapi.json',
+  // Shows what is public.
+  'GET /api/v2.0/projects',
+].sort()
+
+/** What each route of a repository needs there. */
+const NEEDED: Readonly<Record<string, 'pull' | 'push' | 'delete'>> = {
+  'GET manifests': 'pull',
+  'HEAD manifests': 'pull',
+  'PUT manifests': 'push',
+  'DELETE manifests': 'delete',
+  'POST uploads': 'push',
+  'GET upload': 'push',
+  'PATCH upload': 'push',
+  'PUT upload': 'push',
+  'DELETE upload': 'push',
+  'GET blobs': 'pull',
+  'HEAD blobs': 'pull',
+  'DELETE blobs': 'delete',
+  'GET tags': 'pull',
+  'HEAD tags': 'pull',
+  'GET referrers': 'pull',
+  'HEAD referrers': 'pull',
+}
+
+const DIGEST = `sha256:${'0'.repeat(64)}`
+
+/** A path of each route of a repository, under the name that `NEEDED` has for it. */
+const PATHS: Readonly<Record<string, (name: string) => string>> = {
+  manifests: (name) => `/v2/${name}/manifests/v1`,
+  uploads: (name) => `/v2/${name}/blobs/uploads/`,
+  upload: (name) => `/v2/${name}/blobs/uploads/00000000-0000-4000-8000-000000000000`,
+  blobs: (name) => `/v2/${name}/blobs/${DIGEST}`,
+  tags: (name) => `/v2/${name}/tags/list`,
+  referrers: (name) => `/v2/${name}/referrers/${DIGEST}`,
+}
+
+type Layer = {
+  readonly route?: { readonly path: string; readonly methods: Readonly<Record<string, boolean>> }
+  readonly handle: { readonly stack?: readonly Layer[] }
+  match(path: string): boolean
+}
+
+/** Where a router may be mounted: one that is mounted elsewhere is found, and told of. */
+const MOUNTS = ['/service', '/api/v2.0']
+
+/** Every route of the application that Express serves, as `METHOD path`. */
+function walked(): string[] {
+  const none = {} as never
+  const app = createExpress({
+    token: tokenRoutes(none),
+    management: managementRouter(routes, none as Management, none),
+    readiness: () => [],
+    metrics: createMetrics(),
+    metricsToken: undefined,
+    logger: { error: () => undefined },
+  })
+  return walk(app.router as unknown as { readonly stack: readonly Layer[] }, '')
+}
+
+function walk({ stack }: { readonly stack: readonly Layer[] }, prefix: string): string[] {
+  return stack.flatMap((layer) => {
+    const { route, handle } = layer
+    if (route !== undefined) return Object.keys(route.methods).map((method) => `${method.toUpperCase()} ${prefix}${route.path}`)
+    if (handle.stack === undefined) return []
+    // One without a place of its own takes every path.
+    const mount = layer.match('/nowhere') ? '' : (MOUNTS.find((path) => layer.match(path)) ?? '?')
+    return walk({ stack: handle.stack }, mount)
+  })
+}
+
+const inExpress = (path: string): string => `/api/v2.0${path.replaceAll(/\{(\w+)\}/g, ':$1')}`
+
+let server: VarveServer
+beforeAll(async () => {
+  server = await startVarve()
+})
+
+describe('every route of the application', () => {
+  it('has a stated permission, or stands in the list of the public ones', () => {
+    const found = walked()
+    const stated = routes.flatMap(({ method, path, needs }) => (needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inExpress(path)}`]))
+    expect(found.length).toBeGreaterThan(20)
+    expect(found.sort()).toEqual([...stated, ...PUBLIC].sort())
+  })
+
+  it('of a repository needs an action there', () => {
+    const found = repositoryRoutes.flatMap(({ pattern, methods }) => {
+      const place = Object.keys(PATHS).find((name) => pattern.test(PATHS[name]?.('p/a') ?? ''))
+      return Object.keys(methods).map((method) => `${method} ${place ?? String(pattern)}`)
+    })
+    expect(found.sort()).toEqual(Object.keys(NEEDED).sort())
+  })
+
+  it('but for the public ones is closed to whoever does not log in', async () => {
+    const answers: string[] = []
+    for (const { method, path, needs } of routes) {
+      if (needs === 'everybody') continue
+      const concrete = path.replaceAll(/\{(project\w*)\}/g, 'library').replaceAll(/\{\w+\}/g, '1')
+      const { status } = await fetch(`${server.url}/api/v2.0${concrete}`, { method: method.toUpperCase(), ...(method === 'get' || method === 'head' ? {} : { body: '{}' }) })
+      answers.push(`${status} ${method} ${path}`)
+    }
+    for (const each of Object.keys(NEEDED)) {
+      const [method = '', place = ''] = each.split(' ')
+      for (const name of ['library/app', 'absent/app']) {
+        // What is wrong in itself is told to everybody, so nothing is.
+        const body = method === 'PUT' && place === 'manifests' ? { body: JSON.stringify(imageManifest({ digest: DIGEST, size: 1 }, [])), headers: { 'Content-Type': OCI_MANIFEST } } : {}
+        const { status } = await fetch(`${server.url}${PATHS[place]?.(name) ?? ''}?digest=${DIGEST}`, { method, ...body })
+        answers.push(`${status} ${each} ${name}`)
+      }
+    }
+    for (const path of ['/v2/', '/v2/_catalog']) answers.push(`${(await fetch(`${server.url}${path}`)).status} ${path}`)
+    expect(answers.filter((answer) => !answer.startsWith('401 '))).toEqual([])
+    expect(answers.length).toBe(routes.filter(({ needs }) => needs !== 'everybody').length + 2 * Object.keys(NEEDED).length + 2)
+  })
+
+  it('that is public answers without a login', async () => {
+    for (const each of PUBLIC) {
+      const [method = '', path = ''] = each.split(' ')
+      const { status } = await fetch(`${server.url}${path}`, { method })
+      // A token is not had by an empty form, which is no matter of who asks.
+      expect([each, status]).toEqual([each, each === 'POST /service/token' ? 400 : 200])
+    }
+  })
+})
