@@ -30,6 +30,8 @@ import { SERVICE, tokenRoutes } from './api/token/token.ts'
 import { flushOutput } from './cli/output.ts'
 import { runCli } from './cli/program.ts'
 import type { Opened } from './cli/opened.ts'
+import type { LoginWay } from './commands/activity/events.ts'
+import { createAccessRecorder } from './commands/activity/record-access.ts'
 import { startPullRecorder } from './commands/activity/record.ts'
 import { bootstrap } from './commands/bootstrap.ts'
 import { createCodec } from './commands/codec.ts'
@@ -242,6 +244,7 @@ async function serve(config: Config): Promise<void> {
     maxPullsPerEvent: config.pullsPerEvent ?? Infinity,
     timeoutMs: PATIENCE_MS,
   })
+  const access = createAccessRecorder({ log, boot, now: Date.now, timeoutMs: PATIENCE_MS })
   const sessions = await openUploadSessions(queryPool)
   let server: HttpServer
   const { identity, decisionRows, queries } = readModels
@@ -262,6 +265,7 @@ async function serve(config: Config): Promise<void> {
     decisionRows,
     handle,
     recorder,
+    access,
     blobs,
     sessions,
     visible,
@@ -278,15 +282,17 @@ async function serve(config: Config): Promise<void> {
   const tokens = createTokens({ issuer: urlOf, audience: SERVICE, keyring, now: Date.now })
   const slots = createSlots({ most: passwordThreads(LIBUV_THREADS, availableParallelism()), mostWaiting: MOST_PASSWORDS_WAITING })
   const verifiers = createVerifiers({ secretKey: await verifierKey(queries, sealer), slots })
-  const remembered = createCredentialMemory<Login, CheckFailure>({ now: Date.now })
+  const remembered = createCredentialMemory<Login & { readonly by: LoginWay }, CheckFailure>({ now: Date.now })
   readModels.onSubjectChanged(remembered.drop)
   const logIn = createLogin({
     identity, sealer, verifiers, settings, outside: undefined, now,
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
+    known: remembered.known,
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
-  const authenticate = createAuthenticator({ identity, logIn, tokens, anonymous: createAnonymous(await registryId(log), now), now })
-  const identify = createIdentify({ authenticate, sealer, addressOf, now })
+  const anonymous = createAnonymous(await registryId(log), now)
+  const authenticate = createAuthenticator({ identity, logIn, tokens, anonymous, now })
+  const { identify, introduce } = createIdentify({ authenticate, access, sealer, anonymous, addressOf, now })
   const answer = createOciAnswerer({ registry, identify })
   for (const name of ['catalogue', 'trail'] as const) {
     const lag = async (): Promise<number> => {
@@ -304,8 +310,8 @@ async function serve(config: Config): Promise<void> {
     tls: config.tls,
     handler: createApp({
       oci: createOciHandler(answer, logger),
-      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), authenticate, logIn, addressOf }),
-      management: managementRouter(routes, { identity, queries, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }, identify),
+      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), identify, introduce, logIn, addressOf }),
+      management: managementRouter(routes, { identity, queries, decisionRows, handle, access, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }, identify),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
@@ -343,6 +349,7 @@ async function serve(config: Config): Promise<void> {
   clearInterval(rotating)
   await server.close(SHUTDOWN_MS)
   await recorder.drain()
+  await access.drain()
   await readModels.close()
   await queryPool.end()
   await opened.close()

@@ -1,18 +1,28 @@
 import type { Subject } from '../commands/access/rights.ts'
+import type { LoginWay } from '../commands/activity/events.ts'
 import type { Access } from '../identity/tokens/scope.ts'
-import type { Tokens } from '../identity/tokens/tokens.ts'
+import type { TokenRefusal, Tokens } from '../identity/tokens/tokens.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
-import type { Login, LoginRefusal } from './login.ts'
+import type { LoggedIn, Login, LoginRefusal } from './login.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** What a token was given for. */
 export type Scope = readonly Access[]
 
 /** Who asks, as they are at this moment, and what their token was given for; undefined: for all that they may do. */
-export type Identified = { readonly subject: Subject; readonly login: Login; readonly scope: Scope | undefined }
+export type Identified = {
+  readonly subject: Subject
+  readonly login: Login
+  readonly scope: Scope | undefined
+  /** How they logged in, where they did so just now. */
+  readonly by?: LoginWay
+}
 
-/** Why a request's credentials let nobody in. */
-export type AuthRefusal = LoginRefusal | { readonly refused: true; readonly reason: 'token'; readonly why: string }
+/** Why a request's credentials let nobody in. Of a token that has `ended`: whose it was. */
+export type AuthRefusal =
+  | LoginRefusal
+  | { readonly refused: true; readonly reason: 'token'; readonly why: TokenRefusal }
+  | { readonly refused: true; readonly reason: 'token'; readonly why: 'ended'; readonly login: Login }
 
 export type Authenticate = (request: RequestHead, address: string) => Promise<Identified | AuthRefusal>
 
@@ -23,7 +33,7 @@ export type Authenticate = (request: RequestHead, address: string) => Promise<Id
  */
 export function createAuthenticator(options: {
   readonly identity: IdentityReader
-  readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
+  readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
   readonly tokens: Pick<Tokens, 'known' | 'verifyAccess'>
   /** Anonymous callers share a subject a month. */
   readonly anonymous: () => Subject
@@ -45,16 +55,17 @@ export function createAuthenticator(options: {
         const login = loginOf(claims)
         if (login.kind === 'anonymous') return nobody(anonymous(), claims.access)
         const subject = await subjectOf(identity, login, now())
-        return subject === undefined ? { refused: true, reason: 'token', why: 'ended' } : { subject, login, scope: claims.access }
+        return subject === undefined ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: claims.access }
       }
       case 'basic': {
         const decoded = Buffer.from(value, 'base64').toString()
         const colon = decoded.indexOf(':')
         if (colon < 0) return { refused: true, reason: 'credentials' }
-        const login = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
-        if ('refused' in login) return login
+        const loggedIn = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
+        if ('refused' in loggedIn) return loggedIn
+        const { by, ...login } = loggedIn
         const subject = await subjectOf(identity, login, now())
-        return subject === undefined ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined }
+        return subject === undefined ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
       }
       default:
         return { refused: true, reason: 'credentials' }

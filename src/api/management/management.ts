@@ -1,3 +1,4 @@
+import type { AccessRecorder } from '../../commands/activity/record-access.ts'
 import type { Handle } from '../../commands/handle.ts'
 import type { DecisionRows } from '../../ports/decision-rows.ts'
 import type { Sealer } from '../../ports/key-store.ts'
@@ -18,6 +19,7 @@ export type Management = {
   readonly queries: () => CatalogueQueries & IdentityQueries & PeopleQueries & ProjectQueries
   readonly decisionRows: DecisionRows
   readonly handle: Handle
+  readonly access: Pick<AccessRecorder, 'record' | 'refuse'>
   readonly visible: (position: Position) => Promise<boolean>
   readonly sealer: Sealer
   readonly verifiers: Verifiers

@@ -26,7 +26,7 @@ export type AccessRecorder = ReturnType<typeof createAccessRecorder>
 export function createAccessRecorder(options: { readonly log: EventLog; readonly boot: string; readonly now: () => number; readonly timeoutMs: number }) {
   const { boot } = options
   const batches = createBatches<Access | RefusalNote>({ ...options, stream: streams.access(boot), revision: -1, begin: createAccessEvent })
-  const refusals = createRefusals({ note: batches.note, anybody: () => ({ kind: 'system', subject: boot }) })
+  const refusals = createRefusals({ note: (note) => { batches.note(note) }, anybody: () => ({ kind: 'system', subject: boot }) })
 
   return {
     /** Resolves once it is durable; rejects with LogUnavailableError where that took too long. */

@@ -71,12 +71,11 @@ export function createRefusals(options: { readonly note: (note: RefusalNote) => 
       }
       timer ??= setTimeout(endMinute, MINUTE_MS).unref()
       if (bySource) targets.set(refused.source, (targets.get(refused.source) ?? 0) + 1)
-      const { source: _source, requestId, ...what } = refused
       const write = (bySource ? callerOf() : Promise.resolve(anybody())).then((caller) => (how: { readonly requestId: string } | { readonly count: number }) => {
-        note({ ...what, ...how, caller })
+        note({ ...targetOf(refused), ...how, caller })
       })
       counted.set(key, { note: write, more: 0 })
-      void write.then((first) => { first({ requestId }) })
+      void write.then((first) => { first({ requestId: refused.requestId }) })
     },
     /** Writes what was counted so far, as at the end of a minute, and resolves once all of it was handed on. */
     async flush(): Promise<void> {
@@ -86,5 +85,14 @@ export function createRefusals(options: { readonly note: (note: RefusalNote) => 
     },
     /** How many refusals are told apart at this moment. */
     size: () => counted.size,
+  }
+}
+
+function targetOf({ reason, repository, project, action }: Refused): Pick<Refused, 'reason' | 'repository' | 'project' | 'action'> {
+  return {
+    reason,
+    ...(repository === undefined ? {} : { repository }),
+    ...(project === undefined ? {} : { project }),
+    ...(action === undefined ? {} : { action }),
   }
 }
