@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { PULL_COLUMNS, ProcessStarted, PullsRecorded } from '../src/commands/activity/events.ts'
 import type { PullsData } from '../src/commands/activity/events.ts'
-import type { ProjectFact } from '../src/commands/project/events.ts'
+import type { ProjectsFact } from '../src/commands/project/events.ts'
 import { decide } from '../src/commands/repository/decide.ts'
 import type { RepositoryState } from '../src/commands/repository/state.ts'
 import { uploadAggregate } from '../src/commands/upload/aggregate.ts'
 import { BlobUploaded } from '../src/commands/upload/events.ts'
-import type { UserFact } from '../src/commands/user/events.ts'
+import type { UsersFact } from '../src/commands/user/events.ts'
 import { digestOf } from '../src/oci/digest.ts'
 import type { Digest } from '../src/oci/digest.ts'
 import { isRefusal } from '../src/oci/errors.ts'
@@ -51,8 +51,8 @@ export async function openFiller(registry: Registry): Promise<Filler> {
   if (connection === undefined) throw new Error('Varve\'s Postgres does not run')
   const log = await openBulkLog(connection)
   const sealer = await sealerOf(registry.folder)
-  const [admin] = (await allOf<UserFact>(streams.users)).map(({ data }) => data.user)
-  const library = (await allOf<ProjectFact>(streams.projects)).find(({ data }) => data.name === 'library')?.data.project
+  const [admin] = (await allOf<UsersFact>(streams.users)).map(({ data }) => data.user)
+  const library = (await allOf<ProjectsFact>(streams.projects)).find(({ type, data }) => type === 'ProjectCreated' && data.name === 'library')?.data.project
   if (admin === undefined || library === undefined) throw new Error('Varve has not begun its log')
   const who = await someone(admin)
 

@@ -1,6 +1,7 @@
 import { createSecretKey, randomUUID } from 'node:crypto'
 import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { BlockList } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import type { KeyObject } from 'node:crypto'
@@ -9,15 +10,19 @@ import { createAnonymous } from './api/anonymous.ts'
 import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
 import { clientAddress } from './api/client-address.ts'
+import { createLdapLogin } from './api/ldap-login.ts'
 import { createLogin } from './api/login.ts'
 import type { Login } from './api/login.ts'
 import { managementRouter } from './api/management/router.ts'
 import { routes } from './api/management/routes.ts'
+import type { Management } from './api/management/management.ts'
+import { routes as accessRoutes } from './api/varve/access.ts'
 import { createMetrics } from './api/metrics.ts'
 import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
 import { createOciHandler } from './api/oci/http.ts'
 import { createOciAnswerer } from './api/oci/router.ts'
+import { createOutsideUsers } from './api/outside-user.ts'
 import { createPasswordUpgrade } from './api/password-upgrade.ts'
 import type { Registry } from './api/registry.ts'
 import type { RequestHead } from './api/request-head.ts'
@@ -25,6 +30,7 @@ import { createIdentify } from './api/requester.ts'
 import { startHttpServer } from './api/server.ts'
 import type { HttpServer } from './api/server.ts'
 import { createSettings } from './api/settings.ts'
+import { createSubjects } from './api/subjects.ts'
 import { currentKeyring } from './api/token/keys.ts'
 import { SERVICE, tokenRoutes } from './api/token/token.ts'
 import { flushOutput } from './cli/output.ts'
@@ -50,6 +56,8 @@ import { createSlots, passwordThreads } from './identity/passwords/slots.ts'
 import { createVerifiers } from './identity/passwords/verifiers.ts'
 import { bearerChallenge } from './identity/tokens/challenge.ts'
 import { createTokens } from './identity/tokens/tokens.ts'
+import { createWorkloadVerifier } from './identity/workload/verifier.ts'
+import { createOutbound } from './outbound/client.ts'
 import { createLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { parseManifest } from './oci/manifest.ts'
@@ -59,6 +67,7 @@ import type { EventLog } from './ports/event-log.ts'
 import type { Event, FactOf } from './ports/event.ts'
 import type { Sealer } from './ports/key-store.ts'
 import { comparePositions, positionNumber } from './ports/position.ts'
+import type { Position } from './ports/position.ts'
 import { streams } from './ports/streams.ts'
 import { startReadModels } from './projections/follower.ts'
 import type { IdentityQueries } from './projections/identity-queries.ts'
@@ -234,7 +243,7 @@ async function serve(config: Config): Promise<void> {
   const readModels = await startReadModels({ pool, queryPool, log, reads: opened.reads, logger })
   const head = await log.head()
   // What was answered 201 before a crash must be there before anybody asks for it.
-  if (head !== undefined) while (!(await readModels.visible(head, PATIENCE_MS)) && readModels.failure() === undefined) logger.info('the read models catch up')
+  if (head !== undefined) while (!(await readModels.visible(head, AbortSignal.timeout(PATIENCE_MS))) && readModels.failure() === undefined) logger.info('the read models catch up')
   if (readModels.failure() !== undefined) throw new Error('the read models cannot be folded', { cause: readModels.failure() })
   const recorder = await startPullRecorder({
     log,
@@ -253,8 +262,8 @@ async function serve(config: Config): Promise<void> {
   const settings = createSettings(identity, sealer)
   // A port that the system gives is known once it listens.
   const urlOf = (): string => config.publicUrl ?? server.url
-  const visible = async (position: Parameters<typeof readModels.visible>[0]): Promise<boolean> => {
-    const isVisible = await readModels.visible(position, PATIENCE_MS)
+  const visible = async (position: Position, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<boolean> => {
+    const isVisible = await readModels.visible(position, signal)
     if (!isVisible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
     return isVisible
   }
@@ -284,14 +293,19 @@ async function serve(config: Config): Promise<void> {
   const verifiers = createVerifiers({ secretKey: await verifierKey(queries, sealer), slots })
   const remembered = createCredentialMemory<Login & { readonly by: LoginWay }, CheckFailure>({ now: Date.now })
   readModels.onSubjectChanged(remembered.drop)
+  const users = createOutsideUsers({ identity, handle, decisionRows, visible, sealer, context: system })
+  const ldap = createLdapLogin({ settings, identity, users, now: Date.now, logger })
+  const workloads = createWorkloadVerifier({ outbound: createOutbound({ allowedNetworks: new BlockList() }) })
   const logIn = createLogin({
-    identity, sealer, verifiers, settings, outside: undefined, now,
+    identity, sealer, verifiers, settings, outside: ldap.logIn, now,
+    workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
     known: remembered.known,
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
   const anonymous = createAnonymous(await registryId(log), now)
-  const authenticate = createAuthenticator({ identity, logIn, tokens, anonymous, now })
+  const subjectOf = createSubjects({ identity, stillThere: ldap.stillThere, now })
+  const authenticate = createAuthenticator({ logIn, tokens, anonymous, subjectOf })
   const { identify, introduce } = createIdentify({ authenticate, access, sealer, anonymous, addressOf, now })
   const answer = createOciAnswerer({ registry, identify })
   for (const name of ['catalogue', 'trail'] as const) {
@@ -305,13 +319,15 @@ async function serve(config: Config): Promise<void> {
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
+  const management: Management = { identity, queries, log, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
     handler: createApp({
       oci: createOciHandler(answer, logger),
-      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), identify, introduce, logIn, addressOf }),
-      management: managementRouter(routes, { identity, queries, decisionRows, handle, access, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }, identify),
+      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), identify, introduce, logIn, subjectOf, addressOf }),
+      management: managementRouter(routes, management, identify),
+      varve: managementRouter(accessRoutes, management, identify),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
@@ -347,6 +363,7 @@ async function serve(config: Config): Promise<void> {
   logger.info({ signal }, 'shutting down: finishing what is under way')
   clearInterval(purging)
   clearInterval(rotating)
+  ldap.close()
   await server.close(SHUTDOWN_MS)
   await recorder.drain()
   await access.drain()

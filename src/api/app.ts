@@ -13,6 +13,8 @@ import { refusal } from '../oci/errors.ts'
 type AppOptions = {
   readonly token: RequestHandler
   readonly management: RequestHandler
+  /** What only Varve has. */
+  readonly varve: RequestHandler
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly metricsToken: string | undefined
@@ -20,13 +22,14 @@ type AppOptions = {
 }
 
 /** Everything that is not /v2. */
-export function createExpress({ token, management, readiness, metrics, metricsToken, logger }: AppOptions): Express {
+export function createExpress({ token, management, varve, readiness, metrics, metricsToken, logger }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.use(healthRoutes(readiness, metrics, metricsToken))
   app.use('/service', token)
   app.use('/api/v2.0', management)
+  app.use('/api/varve/v1', varve)
   app.use((request, response) => send(request, response, refused(refusal('NAME_UNKNOWN', 'there is nothing at this path'))))
   const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
     logger.error({ err: error }, 'a request failed')

@@ -2,9 +2,9 @@ import type { Subject } from '../commands/access/rights.ts'
 import type { LoginWay } from '../commands/activity/events.ts'
 import type { Access } from '../identity/tokens/scope.ts'
 import type { TokenRefusal, Tokens } from '../identity/tokens/tokens.ts'
-import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { LoggedIn, Login, LoginRefusal } from './login.ts'
 import type { RequestHead } from './request-head.ts'
+import type { SubjectOf } from './subjects.ts'
 
 /** What a token was given for. */
 export type Scope = readonly Access[]
@@ -24,6 +24,8 @@ export type AuthRefusal =
   | { readonly refused: true; readonly reason: 'token'; readonly why: TokenRefusal }
   | { readonly refused: true; readonly reason: 'token'; readonly why: 'ended'; readonly login: Login }
 
+const DIRECTORY: AuthRefusal = { refused: true, reason: 'directory' }
+
 export type Authenticate = (request: RequestHead, address: string) => Promise<Identified | AuthRefusal>
 
 /**
@@ -32,14 +34,13 @@ export type Authenticate = (request: RequestHead, address: string) => Promise<Id
  * deleted ends every token and every remembered login at once.
  */
 export function createAuthenticator(options: {
-  readonly identity: IdentityReader
   readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
   readonly tokens: Pick<Tokens, 'known' | 'verifyAccess'>
   /** Anonymous callers share a subject a month. */
   readonly anonymous: () => Subject
-  readonly now: () => Date
+  readonly subjectOf: SubjectOf
 }): Authenticate {
-  const { identity, logIn, tokens, anonymous, now } = options
+  const { logIn, tokens, anonymous, subjectOf } = options
 
   const nobody = (subject: Subject, scope?: Scope): Identified => ({ subject, login: { kind: 'anonymous', id: subject.id, credential: '' }, scope })
 
@@ -54,8 +55,9 @@ export function createAuthenticator(options: {
         const { claims } = verified
         const login = loginOf(claims)
         if (login.kind === 'anonymous') return nobody(anonymous(), claims.access)
-        const subject = await subjectOf(identity, login, now())
-        return subject === undefined ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: claims.access }
+        const subject = await subjectOf(login)
+        if (subject === 'unavailable') return DIRECTORY
+        return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: claims.access }
       }
       case 'basic': {
         const decoded = Buffer.from(value, 'base64').toString()
@@ -64,8 +66,9 @@ export function createAuthenticator(options: {
         const loggedIn = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
         if ('refused' in loggedIn) return loggedIn
         const { by, ...login } = loggedIn
-        const subject = await subjectOf(identity, login, now())
-        return subject === undefined ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
+        const subject = await subjectOf(login)
+        if (subject === 'unavailable') return DIRECTORY
+        return subject === 'ended' ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
       }
       default:
         return { refused: true, reason: 'credentials' }
@@ -78,19 +81,4 @@ export function loginOf({ sub, cred }: { readonly sub: string; readonly cred: st
   const colon = sub.indexOf(':')
   const kind = sub.slice(0, colon)
   return { kind: kind === 'user' || kind === 'robot' ? kind : 'anonymous', id: sub.slice(colon + 1), credential: cred }
-}
-
-/** Who somebody that once logged in is now; undefined where what they came by has ended. */
-export async function subjectOf(identity: IdentityReader, { kind, id, credential }: Login, now: Date): Promise<Subject | undefined> {
-  if (kind === 'user') {
-    const user = await identity.user(id)
-    if (user === undefined || (user.credential !== credential && user.cliCredential !== credential)) return undefined
-    return { kind: 'user', id, name: user.name, administrator: user.administrator, auditor: user.auditor, groups: user.groups }
-  }
-  if (kind === 'robot') {
-    const robot = await identity.robot(id)
-    if (robot?.credential !== credential || robot.disabled || (robot.expiresAt !== undefined && robot.expiresAt <= now)) return undefined
-    return { kind: 'robot', id, name: robot.name, permissions: robot.permissions }
-  }
-  return undefined
 }

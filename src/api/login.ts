@@ -18,13 +18,15 @@ export type LoginRefusal =
   | { readonly refused: true; readonly reason: 'wait'; readonly seconds: number }
   | { readonly refused: true; readonly reason: 'directory' }
 
-/** Where somebody whose password is not kept here logs in. */
-export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wrong' | 'unavailable'>
+/** Where somebody whose password is not kept here logs in; `nobody` where there is no such place. */
+export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wrong' | 'unavailable' | 'nobody'>
 
 type Verified = Login & { readonly by: LoginWay }
 type Check = ReturnType<typeof createCredentialCheck<Verified>>
 
 const MAX_NAME_LENGTH = 255
+/** A secret of Varve's own is never so (RFC 7515 §3.1). */
+const ID_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 const WRONG: LoginRefusal = { refused: true, reason: 'credentials' }
 
@@ -39,14 +41,15 @@ export function createLogin(options: {
   readonly check: Check
   /** Whose a credential is, where it was verified in the last minute. */
   readonly known: (name: string, secret: string) => Verified | undefined
-  /** Undefined where there is no directory. */
-  readonly outside: OutsideLogin | undefined
+  readonly outside: OutsideLogin
+  /** Whether a token of an OIDC issuer is of a workload that may log in as a robot. */
+  readonly workload: (robot: RobotRow, token: string) => Promise<boolean>
   readonly settings: SettingsReader
   /** Stores a password's verifier anew: it came from a scheme of the past. */
   readonly upgrade: (user: string, password: string) => void
   readonly now: () => Date
 }) {
-  const { identity, sealer, verifiers, check, known, outside, settings, upgrade, now } = options
+  const { identity, sealer, verifiers, check, known, outside, workload, settings, upgrade, now } = options
 
   async function verify(sealed: UserRow['verifier'], secret: string): Promise<Verdict | 'busy'> {
     const verifier = sealed && (await sealer.open(sealed))
@@ -63,14 +66,10 @@ export function createLogin(options: {
   async function verifyRobot(name: string, secret: string): Promise<Verified | 'wrong' | 'busy'> {
     const robot = await robotNamed(name)
     const good = robot !== undefined && !robot.disabled && (robot.expiresAt === undefined || robot.expiresAt > now())
-    const verdict = await verify(good ? robot.verifier : undefined, secret)
+    const isWorkload = good && robot.workloads.length > 0 && ID_TOKEN.test(secret)
+    const verdict = isWorkload ? ((await workload(robot, secret)) ? 'right' : 'wrong') : await verify(good ? robot.verifier : undefined, secret)
     if (verdict === 'busy') return verdict
-    return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential, by: 'robot-secret' }
-  }
-
-  async function verifyOutside(ask: OutsideLogin, name: string, secret: string): Promise<Verified | 'wrong' | 'unavailable'> {
-    const found = await ask(name, secret)
-    return typeof found === 'string' ? found : { ...found, by: 'directory' }
+    return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential, by: isWorkload ? 'workload-token' : 'robot-secret' }
   }
 
   async function verifyUser(name: string, secret: string): Promise<Verified | 'wrong' | 'busy' | 'unavailable'> {
@@ -78,7 +77,11 @@ export function createLogin(options: {
     if (user?.cliVerifier !== undefined && user.cliCredential !== undefined && (await verify(user.cliVerifier, secret)) === 'right') {
       return { kind: 'user', id: user.id, credential: user.cliCredential, by: 'cli-secret' }
     }
-    if (outside !== undefined && (user === undefined || user.source === 'ldap')) return verifyOutside(outside, name, secret)
+    if (user === undefined || user.source === 'ldap') {
+      const login = await outside(name, secret)
+      if (login === 'nobody') return verifiers.verifyNobody(secret)
+      return typeof login === 'string' ? login : { ...login, by: 'directory' }
+    }
     if (user?.verifier === undefined) return verifiers.verifyNobody(secret)
     const verdict = await verify(user.verifier, secret)
     if (verdict === 'busy' || verdict === 'wrong') return verdict

@@ -25,8 +25,8 @@ export type Registry = {
   readonly access: AccessRecorder
   readonly blobs: BlobStore
   readonly sessions: UploadSessions
-  /** Waits until a position can be read; false where that took too long. */
-  readonly visible: (position: Position) => Promise<boolean>
+  /** Waits until a position can be read; false where the signal aborts before, without one where that takes longer than a request waits. */
+  readonly visible: (position: Position, signal?: AbortSignal) => Promise<boolean>
   /** Whether a manifest may name what is not here. */
   readonly sparse: boolean
   /** The value of WWW-Authenticate that says where a token is to be had, and for what. */

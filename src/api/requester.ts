@@ -16,7 +16,7 @@ export type Requester = Identified & {
   readonly address: string
   readonly requestId: string
   /** Aborts when the log has taken longer than a request waits for. */
-  readonly command: () => CommandContext
+  readonly command: () => CommandContext & { readonly signal: AbortSignal }
 }
 
 export type Identify = (request: RequestHead, requestId: string) => Promise<Requester | AuthRefusal>

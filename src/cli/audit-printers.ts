@@ -1,5 +1,6 @@
 import { auditCursor } from '../projections/audit-queries.ts'
 import type { AuditEntry } from '../projections/audit-queries.ts'
+import { printable, tableLine, widthsOf } from './table.ts'
 
 /** An entry with its repository's name in the place of its key. */
 export type NamedEntry = AuditEntry & { readonly repositoryName: string | undefined }
@@ -94,46 +95,19 @@ function shortened(text: string): string {
   return /^sha(?:256|512):/.test(text) ? text.slice(0, SHORT_DIGEST) : text
 }
 
-/** The widths that columns keep however narrow the terminal is. */
-const NARROWEST = 4
-const GAP = 2
-
 /** Columns as wide as the first page needs, cut where the terminal is narrower (`width`; undefined: there is none). */
 export function tablePrinter(width: number | undefined): Printer {
   const titles = Object.keys(TABLE)
   let widths: readonly number[] | undefined
-  const line = (cells: readonly string[], to: readonly number[]): string =>
-    `${cells.map((cell, index) => fitted(cell, to[index] ?? NARROWEST)).join(' '.repeat(GAP)).trimEnd()}\n`
   return {
     head: '',
     lines(entries) {
       const rows = entries.map((entry) => Object.values(TABLE).map((cell) => printable(cell(entry))))
-      if (widths !== undefined) return rows.map((row) => line(row, widths ?? [])).join('')
-      const needed = titles.map((title, index) => Math.max(title.length, ...rows.map((row) => Array.from(row[index] ?? '').length)))
-      const fitting = width === undefined ? needed : narrowed(needed, width)
+      const known = widths
+      if (known !== undefined) return rows.map((row) => tableLine(row, known)).join('')
+      const fitting = widthsOf(titles, rows, width)
       widths = fitting
-      return [titles, ...rows].map((row) => line(row, fitting)).join('')
+      return [titles, ...rows].map((row) => tableLine(row, fitting)).join('')
     },
   }
-}
-
-/** Takes what is too much from the widest column, one character after the other. */
-function narrowed(widths: readonly number[], width: number): number[] {
-  const fitting = [...widths]
-  const total = (): number => fitting.reduce((sum, each) => sum + each + GAP, -GAP)
-  while (total() > width && Math.max(...fitting) > NARROWEST) {
-    const widest = fitting.indexOf(Math.max(...fitting))
-    fitting[widest] = (fitting[widest] ?? NARROWEST) - 1
-  }
-  return fitting
-}
-
-/** A terminal obeys control characters, and whoever pulls chooses some of these texts. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{C}/gu, '\ufffd')
-}
-
-function fitted(text: string, width: number): string {
-  const characters = Array.from(text)
-  return characters.length <= width ? text + ' '.repeat(width - characters.length) : `${characters.slice(0, width - 1).join('')}…`
 }

@@ -4,6 +4,7 @@ import { parseRepositoryName, parseTag, splitRepositoryName } from '../oci/names
 import { comparePositions, parsePosition } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { repositoryKey } from '../ports/streams.ts'
+import { parseTime } from '../ports/time.ts'
 import { AUDIT_CODES } from '../projections/audit.ts'
 import { auditPage, projectId, projectNames, pullsOfLog } from '../projections/audit-queries.ts'
 import type { AuditCursor, AuditEntry, AuditFilter } from '../projections/audit-queries.ts'
@@ -181,16 +182,10 @@ async function repositoryOf(opened: Opened, text: string, end: Position | undefi
   return repositoryKey(id ?? refuse(`--repository: there is no project ${project}`), path)
 }
 
-const RFC_3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/i
-
 async function boundOf({ log }: Opened, option: string, text: string): Promise<Position | Date> {
   if (parsePosition(text) !== undefined) {
     const resolved = await log.resolve(text)
     return resolved.status === 'resolved' ? resolved.position : refuse(`${option}: ${resolved.reason}`)
   }
-  const [, day = ''] = RFC_3339.exec(text) ?? []
-  const time = new Date(text.toUpperCase())
-  // `Date` takes the 31st of February for a day in March.
-  const isDay = day !== '' && !Number.isNaN(time.getTime()) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
-  return isDay ? time : refuse(`${option}: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
+  return parseTime(text) ?? refuse(`${option}: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
 }

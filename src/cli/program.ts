@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
 import type { Config } from '../config.ts'
+import { accessCommand } from './access.ts'
 import { auditCommand } from './audit.ts'
 import { eventStoreCommand } from './eventstoredb.ts'
 import { fsckCommand } from './fsck.ts'
@@ -43,6 +44,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   rebuildCommand(program, withRegistry)
   tailCommand(program, withRegistry)
   auditCommand(program, withRegistry)
+  accessCommand(program, withRegistry)
   fsckCommand(program, withRegistry)
   const withConfig = async (act: (config: Config) => Promise<number>): Promise<void> => {
     code = await act(context.config())

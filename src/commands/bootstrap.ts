@@ -4,11 +4,14 @@ import type { EventLog } from '../ports/event-log.ts'
 import { SECRETS } from '../ports/key-store.ts'
 import type { Sealer } from '../ports/key-store.ts'
 import { streams } from '../ports/streams.ts'
+import { ROLES_VERSION } from './access/roles.ts'
 import { envelope } from './handle.ts'
+import type { CommandContext } from './handle.ts'
 import { VerifierKeyMade } from './keys/events.ts'
 import { LogNamed } from './log/events.ts'
 import { ProjectCreated } from './project/events.ts'
-import { RegistryCreated } from './settings/events.ts'
+import { RegistryCreated, RoleMatrixAdopted } from './settings/events.ts'
+import type { SettingsFact } from './settings/events.ts'
 import { UserCreated } from './user/events.ts'
 import { sealPerson } from './user/aggregate.ts'
 import type { UsersFact } from './user/events.ts'
@@ -40,6 +43,7 @@ export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, adm
 
   await first(streams.log, () => LogNamed({ log: Array.from(randomBytes(LOG_NAME_LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('') }))
   await first(streams.settings, () => RegistryCreated({ registry: randomUUID() }))
+  await adoptRoleMatrix(log, context)
   await first(streams.keys, async () => VerifierKeyMade({ key: await sealer.seal(SECRETS, randomBytes(32).toString('base64')) }))
   const password = admin.password ?? admin.makePassword()
   const created = await first(streams.users, async () => {
@@ -58,4 +62,21 @@ export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, adm
 async function firstOf(log: EventLog, stream: string): Promise<Event | undefined> {
   for await (const { event } of log.readStream(stream, -1)) return event
   return undefined
+}
+
+/** Says which table of roles answers rest on from here on, where the log's last word is another one. */
+async function adoptRoleMatrix(log: EventLog, context: CommandContext): Promise<void> {
+  for (;;) {
+    let revision = -1
+    let version: number | undefined
+    for await (const recorded of log.readStream(streams.settings, -1)) {
+      const event = recorded.event as Event<SettingsFact>
+      revision = recorded.revision
+      if (event.type === 'RoleMatrixAdopted') version = event.data.version
+    }
+    if (version === ROLES_VERSION) return
+    const appended = await log.append(streams.settings, revision, [envelope(RoleMatrixAdopted({ version: ROLES_VERSION }), context)])
+    // Else another process changed a setting, or was faster.
+    if (appended.status === 'appended') return
+  }
 }

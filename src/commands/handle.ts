@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Refusal } from '../oci/errors.ts'
 import type { Actor, Event, Fact } from '../ports/event.ts'
 import type { EventLog } from '../ports/event-log.ts'
+import { orAborted } from '../ports/or-aborted.ts'
 import type { Sealed } from '../ports/key-store.ts'
 import type { Position } from '../ports/position.ts'
 
@@ -11,6 +12,7 @@ export type CommandContext = {
   readonly private?: Sealed
   readonly requestId?: string
   readonly now: () => Date
+  /** Frees who commands, whatever is waited for: the queue, a read or an append, whose outcome stays unknown then. */
   readonly signal?: AbortSignal
 }
 
@@ -29,7 +31,7 @@ export type Aggregate<State extends { readonly revision: number }, Command, F ex
 }
 
 /** What a decision answers that cannot be done: a door's refusal, or a command's rejection. */
-type Refused = { readonly refused: true }
+export type Refused = { readonly refused: true }
 
 export type Handled<State, F, R extends Refused = Refusal> = {
   readonly outcome: readonly Event<F & Fact>[] | R
@@ -85,6 +87,8 @@ export function createHandler(log: EventLog) {
     command: C,
     context: CommandContext,
   ): Promise<Handled<S, F, R>> {
+    // Whoever it was for has been freed: where the log is away, the next in the queue would wait for what nobody wants.
+    context.signal?.throwIfAborted()
     let state = await aggregate.load(command)
     let position: Position | undefined
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -108,6 +112,6 @@ export function createHandler(log: EventLog) {
     command: C,
     context: CommandContext,
   ): Promise<Handled<S, F, R>> {
-    return inTurn(aggregate.stream, () => attempt(aggregate, command, context))
+    return orAborted(inTurn(aggregate.stream, () => attempt(aggregate, command, context)), context.signal)
   }
 }

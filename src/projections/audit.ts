@@ -147,6 +147,7 @@ export const ACTIONS = {
   LogNamed: 'log.named',
   RegistryCreated: 'registry.created',
   SettingChanged: 'setting.changed',
+  RoleMatrixAdopted: 'role-matrix.adopted',
   SigningKeyMade: 'signing-key.made',
   VerifierKeyMade: 'verifier-key.made',
   UserCreated: 'user.created',

@@ -5,6 +5,7 @@ import type { EventLog } from '../ports/event-log.ts'
 import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import type { DecisionRows } from '../ports/decision-rows.ts'
+import { accessQueries } from './access-queries.ts'
 import { catalogueQueries } from './catalogue-queries.ts'
 import { createCatalogueReader } from './catalogue-reader.ts'
 import { identityDecisionRows, identityQueries } from './identity-queries.ts'
@@ -51,7 +52,7 @@ export async function startReadModels(options: {
   let shown = (await liveVersion(pool)) ?? 1
   const rows = createRows(queryPool, () => schemaName(shown))
   const catalogue = catalogueQueries(rows)
-  const queries = { ...catalogue, ...identityQueries(rows), ...peopleQueries(rows), ...projectQueries(rows) }
+  const queries = { ...catalogue, ...identityQueries(rows), ...peopleQueries(rows), ...projectQueries(rows), ...accessQueries(rows) }
   const decisionRows: DecisionRows = { ...identityDecisionRows(rows), repository: catalogue.repository }
   const reader = createCatalogueReader(() => queries)
   const identity = createIdentityReader(() => queries)
@@ -129,7 +130,7 @@ export async function startReadModels(options: {
     // What was shown once must be there before anybody is asked to look here. Both go on while one is waited for, so it is compared
     // once more after each wait: at the moment of the move the new one has all that was shown.
     for (let passed = visibility.passed(); passed !== undefined && isShort(next.reached.passed(), passed); passed = visibility.passed()) {
-      await next.reached.visible(passed, 1_000)
+      await next.reached.visible(passed, AbortSignal.timeout(1_000))
       if (end.signal.aborted) {
         await next.stop()
         return
@@ -155,7 +156,7 @@ export async function startReadModels(options: {
     onSubjectChanged(listener: (id: string) => void): void {
       subjectListeners.push(listener)
     },
-    visible: (position: Position, timeoutMs: number) => visibility.visible(position, timeoutMs),
+    visible: (position: Position, signal: AbortSignal) => visibility.visible(position, signal),
     /** The schema that queries of the trail read. */
     schema: () => schemaName(followed.version),
     /** How far each group has come. */

@@ -35,6 +35,8 @@ export type UserRow = {
   readonly cliVerifier: Sealed | undefined
   readonly cliCredential: string | undefined
   readonly administrator: boolean
+  /** Since a group of the directory says so, and for as long. */
+  readonly administratorByDirectory: boolean
   readonly auditor: boolean
   readonly groups: readonly string[]
   readonly createdAt: Date
@@ -70,7 +72,7 @@ type StoredProject = {
 export type StoredUser = {
   id: string; number: number; source: UserRow['source']; name: string | null; email: string | null; real_name: string | null; comment: string | null
   external: string | null; verifier: Sealed | null; credential: string; cli_verifier: Sealed | null; cli_credential: string | null
-  administrator: boolean; auditor: boolean; groups: string; created_at: Date; updated_at: Date
+  administrator: boolean; administrator_by_directory: boolean; auditor: boolean; groups: string; created_at: Date; updated_at: Date
 }
 export type StoredRobot = {
   id: string; number: number; name: string; project: string | null; verifier: Sealed; credential: string; description: string; disabled: boolean
@@ -328,6 +330,7 @@ export function toUser(row: StoredUser): UserRow {
     cliVerifier: row.cli_verifier ?? undefined,
     cliCredential: row.cli_credential ?? undefined,
     administrator: row.administrator,
+    administratorByDirectory: row.administrator_by_directory,
     auditor: row.auditor,
     groups: JSON.parse(row.groups) as string[],
     createdAt: row.created_at,

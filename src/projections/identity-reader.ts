@@ -91,6 +91,7 @@ export function createIdentityReader(queries: () => IdentityQueries) {
       if (!isIdentity(fact)) return undefined
       switch (fact.type) {
         case 'RegistryCreated':
+        case 'RoleMatrixAdopted':
         case 'VerifierKeyMade':
         case 'GroupCreated':
         case 'GroupRenamed':

@@ -31,6 +31,7 @@ const users: Table = {
     cli_verifier: 'text',
     cli_credential: 'text',
     administrator: 'boolean',
+    administrator_by_directory: 'boolean',
     auditor: 'boolean',
     groups: 'text',
     live: 'boolean',
@@ -133,6 +134,7 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
   ]
   switch (fact.type) {
     case 'RegistryCreated':
+    case 'RoleMatrixAdopted':
       return []
     case 'SettingChanged':
       return 'secret' in fact.data
@@ -149,7 +151,7 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
       const { user, number, source, verifier, administrator, person } = fact.data
       const row = {
         id: user, number, source, ...personColumns(person, context), verifier: verifier ?? null, credential: event.id, cli_verifier: null,
-        cli_credential: null, administrator, auditor: false, groups: '[]', live: true, forgotten: false,
+        cli_credential: null, administrator, administrator_by_directory: false, auditor: false, groups: '[]', live: true, forgotten: false,
         created_at: at, updated_at: at,
       }
       return [put(users, row)]
@@ -161,9 +163,9 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
     case 'SubjectForgotten':
       return changeUser(fact.data.user, { ...ENDED_USER, ...NOBODY, forgotten: true })
     case 'AdministratorGranted':
-      return changeUser(fact.data.user, { administrator: true })
+      return changeUser(fact.data.user, { administrator: true, administrator_by_directory: fact.data.directory ?? false })
     case 'AdministratorRevoked':
-      return changeUser(fact.data.user, { administrator: false })
+      return changeUser(fact.data.user, { administrator: false, administrator_by_directory: false })
     case 'AuditorGranted':
       return changeUser(fact.data.user, { auditor: true })
     case 'AuditorRevoked':
@@ -231,7 +233,7 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
   }
 }
 
-const ENDED_USER: Row = { live: false, administrator: false, auditor: false, verifier: null, cli_verifier: null }
+const ENDED_USER: Row = { live: false, administrator: false, administrator_by_directory: false, auditor: false, verifier: null, cli_verifier: null }
 const NOBODY: Row = { name: null, email: null, real_name: null, comment: null, external: null, folded_name: null, folded_email: null }
 
 function personColumns(sealed: Sealed, context: FoldContext): Row {

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { ClientBase, Pool } from 'pg'
+import { accessHistory } from './access-history.ts'
 import { audit } from './audit.ts'
 import { catalogue } from './catalogue.ts'
 import { identity } from './identity.ts'
@@ -8,7 +9,7 @@ import type { ProjectionGroup, Table } from './projection.ts'
 import { pulls } from './pulls.ts'
 
 /** The catalogue follows state alone, so that a storm of pulls never delays a push; what looks back follows both lanes. */
-export const catalogueGroup: ProjectionGroup = { name: 'catalogue', lanes: ['state'], synced: true, projections: [catalogue, identity] }
+export const catalogueGroup: ProjectionGroup = { name: 'catalogue', lanes: ['state'], synced: true, projections: [catalogue, identity, accessHistory] }
 export const trailGroup: ProjectionGroup = { name: 'trail', lanes: ['state', 'activity'], synced: false, projections: [audit, pulls] }
 export const groups: readonly ProjectionGroup[] = [catalogueGroup, trailGroup]
 

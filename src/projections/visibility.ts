@@ -16,9 +16,10 @@ export function createVisibility() {
       waiting = waiting.filter((each) => comparePositions(each.position, position) > 0)
       for (const each of ready) each.resolve()
     },
-    /** True once the position is visible, false if that took longer than `timeoutMs`. */
-    async visible(position: Position, timeoutMs: number): Promise<boolean> {
+    /** True once the position is visible, false if the signal aborts before. */
+    async visible(position: Position, signal: AbortSignal): Promise<boolean> {
       if (passed !== undefined && comparePositions(position, passed) <= 0) return true
+      if (signal.aborted) return false
       const { promise, resolve } = Promise.withResolvers<boolean>()
       const entry = {
         position,
@@ -27,14 +28,15 @@ export function createVisibility() {
         },
       }
       waiting.push(entry)
-      const timer = setTimeout(() => {
+      const giveUp = (): void => {
         waiting = waiting.filter((each) => each !== entry)
         resolve(false)
-      }, timeoutMs)
+      }
+      signal.addEventListener('abort', giveUp, { once: true })
       try {
         return await promise
       } finally {
-        clearTimeout(timer)
+        signal.removeEventListener('abort', giveUp)
       }
     },
   }

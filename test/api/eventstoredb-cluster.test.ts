@@ -48,7 +48,7 @@ it.each<[string, (leader: StandIn) => Promise<void>]>([
   await Promise.all(clients)
 
   expect(answers.filter(({ status }) => status !== 200 && status !== 201)).toEqual([])
-  // A push asks the log three times, one after the other.
+  // A push of an image is three requests, one after the other; test/faults times each of them.
   expect(Math.max(...answers.filter(({ what }) => what === 'pull').map(({ ms }) => ms))).toBeLessThan(PATIENCE_MS)
   expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(2 * PATIENCE_MS)
   const audit = await server.varve('audit', '--action', 'pull', '--json')

@@ -8,6 +8,9 @@ import type { FirstAdministrator } from '../../src/commands/bootstrap.ts'
 import { createCodec } from '../../src/commands/codec.ts'
 import { eventTypes } from '../../src/commands/event-types.ts'
 import { projectsAggregate } from '../../src/commands/project/aggregate.ts'
+import { ROLES_VERSION } from '../../src/commands/access/roles.ts'
+import { RoleMatrixAdopted } from '../../src/commands/settings/events.ts'
+import { idOfName } from '../../src/commands/project/decide.ts'
 import { createHandler } from '../../src/commands/handle.ts'
 import { makeArgon2Verifier } from '../../src/identity/passwords/schemes.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
@@ -16,6 +19,7 @@ import type { Sealer } from '../../src/ports/key-store.ts'
 import { createMemoryLog } from '../../src/storage/events/memory.ts'
 import { openFileKeyStore } from '../../src/storage/keys/file.ts'
 import { createSealer } from '../../src/storage/keys/sealer.ts'
+import { noRows } from '../support/decision-rows.ts'
 
 let folder: string
 let sealer: Sealer
@@ -46,11 +50,13 @@ it('names the log, creates the registry, its administrator and its first project
   expect((await all(log)).map(({ stream, event }) => [stream, event.type])).toEqual([
     ['log', 'LogNamed'],
     ['settings', 'RegistryCreated'],
+    ['settings', 'RoleMatrixAdopted'],
+    ['keys', 'VerifierKeyMade'],
     ['users', 'UserCreated'],
     ['projects', 'ProjectCreated'],
   ])
   expect(await bootstrap(log, sealer, randomUUID(), admin(undefined))).toBeUndefined()
-  expect(await all(log)).toHaveLength(4)
+  expect(await all(log)).toHaveLength(6)
 })
 
 it('takes up a start that was cut short, wherever it was', async () => {
@@ -59,10 +65,21 @@ it('takes up a start that was cut short, wherever it was', async () => {
   const events = await all(whole)
   for (let length = 0; length <= events.length; length += 1) {
     const log = newLog()
-    for (const { stream, event } of events.slice(0, length)) await log.append(stream, -1, [event])
+    for (const { stream, event, revision } of events.slice(0, length)) await log.append(stream, revision - 1, [event])
     expect(await bootstrap(log, sealer, randomUUID(), admin('given'))).toBeUndefined()
     expect((await all(log)).map(({ event }) => event.type)).toEqual(events.map(({ event }) => event.type))
   }
+})
+
+it('says which table of roles holds where the log says another one, and not again', async () => {
+  const log = newLog()
+  await bootstrap(log, sealer, randomUUID(), admin('given'))
+  const [first] = (await all(log)).filter(({ event }) => event.type === 'RoleMatrixAdopted')
+  const older = { ...RoleMatrixAdopted({ version: 999 }), id: randomUUID(), at: new Date().toISOString(), actor: { kind: 'system' as const, subject: randomUUID() } }
+  await log.append('settings', first?.revision ?? -1, [older])
+  for (let start = 0; start < 2; start += 1) await bootstrap(log, sealer, randomUUID(), admin('given'))
+  const adopted = (await all(log)).flatMap(({ event }) => (event.type === 'RoleMatrixAdopted' ? [(event.data as { version: number }).version] : []))
+  expect(adopted).toEqual([ROLES_VERSION, 999, ROLES_VERSION])
 })
 
 it('keeps no name and no password in clear', async () => {
@@ -76,17 +93,16 @@ it('lets one of two processes that create the same name through, and the other f
   const log = newLog()
   await bootstrap(log, sealer, randomUUID(), admin('given'))
   // Rows that never catch up: the stream is the authority.
-  const rows = { repository: () => Promise.reject(new Error('not asked')), projects: () => Promise.resolve({ revision: 0, lastNumber: 1, named: undefined }) }
+  const rows = { ...noRows, projects: () => Promise.resolve({ revision: 0, lastNumber: 1, names: new Map() }) }
   const processes = [createHandler(log), createHandler(log)]
   const context = { actor: { kind: 'system' as const, subject: randomUUID() }, now: () => new Date() }
   for (let round = 0; round < 200; round += 1) {
     const [first, second] = await Promise.all(
       processes.map(async (handle) => {
         const id = randomUUID()
-        const command = { id, name: `project-${round}`, owner: randomUUID(), visibility: 'private' as const }
+        const command = { type: 'CreateProject', id, name: `project-${round}`, owner: randomUUID(), visibility: 'private' } as const
         const { outcome, state } = await handle(projectsAggregate(rows), command, context)
-        if ('refused' in outcome) throw new Error(outcome.message)
-        return outcome.length > 0 ? id : state.named
+        return 'refused' in outcome ? idOfName(state, command.name) : id
       }),
     )
     expect(first).toBe(second)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { registryClient, sha256 } from '../support/registry.ts'
-import type { StandIn } from '../support/eventstoredb.ts'
 import type { VarveServer } from '../support/server.ts'
+import type { LogServer } from './faults.ts'
 import { pull, pullImage } from './load.ts'
 import type { Image, Told } from './load.ts'
 
@@ -17,6 +17,17 @@ export async function ready(server: VarveServer): Promise<void> {
       // Not yet.
     }
     if (Date.now() > deadline) throw new Error(`the registry did not come back in ${RECOVERY_MS} ms:\n${server.output().slice(-4_000)}`)
+    await sleep(100)
+  }
+}
+
+/** Waits until every node of the log is there, so that what is done to one next leaves a majority. */
+export async function settled({ nodes }: LogServer): Promise<void> {
+  const deadline = Date.now() + RECOVERY_MS
+  for (;;) {
+    const states = await Promise.all(nodes.map((node) => node.status().then(({ state }) => state, () => 'away')))
+    if (states.every((state) => state === 'leader' || state === 'follower')) return
+    if (Date.now() > deadline) throw new Error(`the nodes of the log did not all come back in ${RECOVERY_MS} ms: ${states.join(', ')}`)
     await sleep(100)
   }
 }
@@ -65,12 +76,13 @@ export async function finishUploads(server: VarveServer, told: Told, torn: boole
   return problems
 }
 
-/** Every pull that was delivered is on record, and the read models and the blobs are what the log says. */
-export async function checkWhole(server: VarveServer, told: Told): Promise<string[]> {
-  const problems: string[] = []
-  const recorded = await recordedPulls(server)
-  const missing = [...told.delivered].filter((request) => !recorded.has(request))
-  if (missing.length > 0) problems.push(`${missing.length} of ${told.delivered.size} delivered pulls are not on record: ${missing.slice(0, 3).join(', ')}`)
+/** What was acknowledged stands in the log once, the log is what its server has stored, and the read models and the blobs are what it says. */
+export async function checkWhole(server: VarveServer, told: Told, log: LogServer | undefined): Promise<string[]> {
+  const events = await loggedEvents(server)
+  const recorded = events.flatMap(pullsOf)
+  const pushed = events.flatMap(({ type, data }) => (type === 'ManifestPushed' ? [data.digest] : []))
+  const problems = [...onceIn(recorded, told.delivered, 'delivered pulls'), ...onceIn(pushed, told.pushed.keys(), 'acknowledged pushes')]
+  if (log !== undefined) problems.push(...checkStored(events, log))
   for (const command of [['rebuild', '--verify'], ['fsck']]) {
     const done = await server.varve(...command)
     if (done.code !== 0) problems.push(`varve ${command.join(' ')} ended with ${String(done.code)}: ${done.stdout}${done.stderr}`)
@@ -79,22 +91,36 @@ export async function checkWhole(server: VarveServer, told: Told): Promise<strin
   return problems
 }
 
-/** What Varve reads of its log is what stands in the files of the log's server, by a reader of their own: each event once, in order. */
-export async function checkStored(server: VarveServer, log: StandIn): Promise<string[]> {
-  const tail = await server.varve('log', 'tail', '-n', '999999999')
-  const read = tail.stdout.split('\n').flatMap((line) => (line === '' ? [] : [(JSON.parse(line) as { id: string }).id]))
-  const stored = log.stored().flatMap(({ stream, id }) => (/^varve\.[as]\./.test(stream) ? [id] : []))
-  const differs = read.length !== stored.length || read.some((id, index) => id !== stored[index])
-  return differs || new Set(stored).size !== stored.length ? [`${read.length} events are read, and ${stored.length} are stored, ${new Set(stored).size} of them different`] : []
+/** That the log has each of what clients were told, and nothing twice. */
+function onceIn(logged: readonly string[], told: Iterable<string>, what: string): string[] {
+  const known = new Set(logged)
+  const missing = [...told].filter((each) => !known.has(each))
+  return [
+    ...(missing.length > 0 ? [`${missing.length} ${what} are not in the log: ${missing.slice(0, 3).join(', ')}`] : []),
+    ...(known.size < logged.length ? [`${logged.length - known.size} ${what} are in the log twice`] : []),
+  ]
 }
+
+/** What Varve reads of its log is what stands in the files of the log's server, by a reader of their own: each event once, in order. */
+function checkStored(events: readonly Logged[], log: LogServer): string[] {
+  const stored = log.stored().flatMap(({ stream, id }) => (/^varve\.[as]\./.test(stream) ? [id] : []))
+  const differs = events.length !== stored.length || events.some(({ id }, index) => id !== stored[index])
+  return differs || new Set(stored).size !== stored.length ? [`${events.length} events are read, and ${stored.length} are stored, ${new Set(stored).size} of them different`] : []
+}
+
+type Logged =
+  | { readonly id: string; readonly type: 'PullsRecorded'; readonly data: { readonly pulls: readonly [number, number, number, string][] } }
+  | { readonly id: string; readonly type: 'ManifestPushed'; readonly data: { readonly digest: string } }
+
+/** The events of the log, all of them. */
+async function loggedEvents(server: VarveServer): Promise<Logged[]> {
+  const tail = await server.varve('log', 'tail', '-n', '999999999')
+  return tail.stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Logged]))
+}
+
+const pullsOf = (event: Logged): string[] => (event.type === 'PullsRecorded' ? event.data.pulls.map(([, , , request]) => request) : [])
 
 /** The request ids of all pulls in the log. */
 export async function recordedPulls(server: VarveServer): Promise<Set<string>> {
-  const tail = await server.varve('log', 'tail', '-n', '999999999')
-  return new Set(
-    tail.stdout.split('\n').flatMap((line) => {
-      const event = line === '' ? undefined : (JSON.parse(line) as { type: string; data: { pulls: [number, number, number, string][] } })
-      return event?.type === 'PullsRecorded' ? event.data.pulls.map(([, , , request]) => request) : []
-    }),
-  )
+  return new Set((await loggedEvents(server)).flatMap(pullsOf))
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { connectToRunning } from '../../src/storage/postgres/embedded.ts'
 import type { Disk } from '../support/disk.ts'
-import type { StandIn } from '../support/eventstoredb.ts'
+import type { StandIn, StandInCluster } from '../support/eventstoredb.ts'
 import { postmasterOf, signalAll, stopPostgres, stopProcesses, whilePostgresStopped } from '../support/postgres-processes.ts'
 import type { Seeded } from '../support/random.ts'
 import { sha256 } from '../support/registry.ts'
@@ -17,13 +17,18 @@ const GOES_ON_MS = 1_500
 const ANSWERS_MS = 1_000
 /** How often a Postgres is stopped to find it with something that it has not synced. */
 const STOPS = 50
+/** How long a node that was ended stays away at most: longer than the others take to find another leader. */
+const AWAY_MS = 4_000
+
+/** The log's server, where it is not Postgres: a node alone, which leads, or several. */
+export type LogServer = Pick<StandInCluster, 'url' | 'nodes' | 'leader' | 'stored'>
 
 /** What faults are done to. */
 export type Site = {
   readonly server: VarveServer
   readonly blobFolder: string
   /** The log's server, where it is not Postgres. */
-  readonly log: StandIn | undefined
+  readonly log: LogServer | undefined
   /** What the blobs and the rest of the data folder stand on; undefined where none can be mounted. */
   readonly disks: { readonly blobs: Disk; readonly data: Disk } | undefined
 }
@@ -49,11 +54,14 @@ export const FAULTS = {
   'blobs\' disk full': fill('blobs'),
   'both disks full': fill('both'),
   'torn last write': tear,
-  'the log killed': endLog('SIGKILL'),
-  'the log ended in order': endLog('SIGTERM'),
-  'the log stopped for 5 s': stopLog(5_000),
-  'the log stopped for 20 s': stopLog(20_000),
-  'connections to the log cut': cutLog,
+  'the log\'s leader killed': endLeader('SIGKILL'),
+  'the log\'s leader ended in order': endLeader('SIGTERM'),
+  'the log\'s leader stopped for 5 s': stopLeader(5_000),
+  'the log\'s leader stopped for 8 s': stopLeader(8_000),
+  'the log\'s leader stopped for 20 s': stopLeader(20_000),
+  'the log\'s leader made to resign': resignLeader,
+  'a follower of the log ended': endFollower,
+  'connections to the log cut': cutConnections,
   'answers of the log lost': loseAnswers,
 } as const satisfies Readonly<Record<string, Fault>>
 
@@ -62,30 +70,49 @@ export type FaultName = keyof typeof FAULTS
 /** Those that need disks to mount. */
 export const FILLS: readonly FaultName[] = ['blobs\' disk full', 'both disks full']
 
-function logOf({ log }: Site): StandIn {
+function logOf({ log }: Site): LogServer {
   if (log === undefined) throw new Error('the log is in Postgres')
   return log
 }
 
-function endLog(signal: 'SIGKILL' | 'SIGTERM'): Fault {
-  return async (site) => {
-    await logOf(site).endFor(signal, GOES_ON_MS)
-    await sleep(ANSWERS_MS)
-    return { did: 'ended and started again' }
-  }
+async function endFor(node: StandIn, signal: NodeJS.Signals, random: Seeded): Promise<Done> {
+  const ms = GOES_ON_MS + random.below(AWAY_MS - GOES_ON_MS)
+  await node.endFor(signal, ms)
+  await sleep(ANSWERS_MS)
+  return { did: `away for ${ms} ms` }
 }
 
-function stopLog(ms: number): Fault {
+function endLeader(signal: 'SIGKILL' | 'SIGTERM'): Fault {
+  return async (site, random) => endFor(await logOf(site).leader(), signal, random)
+}
+
+async function endFollower(site: Site, random: Seeded): Promise<Done> {
+  const log = logOf(site)
+  const leader = await log.leader()
+  const follower = random.pick(log.nodes.filter((node) => node !== leader))
+  return endFor(follower, random.pick(['SIGKILL', 'SIGTERM']), random)
+}
+
+function stopLeader(ms: number): Fault {
   return async (site) => {
-    await logOf(site).freezeFor(ms)
+    await (await logOf(site).leader()).freezeFor(ms)
     await sleep(ANSWERS_MS)
     return { did: 'stopped' }
   }
 }
 
-async function cutLog(site: Site): Promise<Done> {
+async function resignLeader(site: Site): Promise<Done> {
+  const log = logOf(site)
+  const before = await log.leader()
+  await before.act({ kind: 'resign' })
+  await sleep(GOES_ON_MS + ANSWERS_MS)
+  return { did: (await log.leader()) === before ? 'nobody else leads' : 'another leads' }
+}
+
+async function cutConnections(site: Site): Promise<Done> {
+  const leader = await logOf(site).leader()
   for (let times = 0; times < 5; times += 1) {
-    await logOf(site).act({ kind: 'cut-connections' })
+    await leader.act({ kind: 'cut-connections' })
     await sleep(GOES_ON_MS / 5)
   }
   await sleep(ANSWERS_MS)
@@ -94,12 +121,12 @@ async function cutLog(site: Site): Promise<Done> {
 
 /** Of some appends that were made, and of some that were not: whoever sent them knows of neither. */
 async function loseAnswers(site: Site, random: Seeded): Promise<Done> {
-  const log = logOf(site)
+  const leader = await logOf(site).leader()
   for (let times = 0; times < 4; times += 1) {
-    await log.fault({ kind: 'lost-answer', written: random.below(2) === 0, cut: random.below(2) === 0, calls: ['append'], times: 1 })
+    await leader.fault({ kind: 'lost-answer', written: random.below(2) === 0, cut: random.below(2) === 0, calls: ['append'], times: 1 })
     await sleep(GOES_ON_MS)
   }
-  await log.clearFaults()
+  await leader.clearFaults()
   await sleep(ANSWERS_MS)
   return { did: 'four lost' }
 }

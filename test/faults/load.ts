@@ -20,12 +20,14 @@ export type Told = {
   readonly delivered: Set<string>
   /** Answers that no client should get. */
   readonly wrong: string[]
-  /** How many pushes and pulls were answered 503. */
-  readonly refused: { pushes: number; pulls: number }
+  /** How many pushes and pulls were answered 503, and how many requests had no answer. */
+  refused: { pushes: number; pulls: number; unanswered: number }
+  /** The longest that one request waited for its answer. */
+  longestMs: number
 }
 
 export function nothingTold(): Told {
-  return { pushed: new Map(), tags: new Map(), open: new Map(), delivered: new Set(), wrong: [], refused: { pushes: 0, pulls: 0 } }
+  return { pushed: new Map(), tags: new Map(), open: new Map(), delivered: new Set(), wrong: [], refused: { pushes: 0, pulls: 0, unanswered: 0 }, longestMs: 0 }
 }
 
 /** 16 pushers and 16 pullers, until the function that it answers is called, which waits for their last answers. */
@@ -52,6 +54,19 @@ async function work(signal: AbortSignal, act: () => Promise<void>): Promise<void
   }
 }
 
+/** Sends one request, and keeps how long it waited and whether it was answered. */
+async function ask(server: VarveServer, told: Told, ...request: Parameters<ReturnType<typeof registryClient>['call']>): Promise<Response> {
+  const began = performance.now()
+  try {
+    return await registryClient(server).call(...request)
+  } catch (error) {
+    told.refused.unanswered += 1
+    throw error
+  } finally {
+    told.longestMs = Math.max(told.longestMs, performance.now() - began)
+  }
+}
+
 async function pushOnce(server: VarveServer, random: Seeded, told: Told, worker: number): Promise<void> {
   const name = `faults/repository-${worker % 4}`
   const layer = random.bytes(1 + random.below(60_000))
@@ -63,18 +78,17 @@ async function pushOnce(server: VarveServer, random: Seeded, told: Told, worker:
 }
 
 export async function pushAtOnce(server: VarveServer, told: Told, name: string, blob: Buffer<ArrayBuffer>): Promise<boolean> {
-  return expected(told, await registryClient(server).call('POST', `/v2/${name}/blobs/uploads/?digest=${sha256(blob)}`, { body: blob }), 201)
+  return expected(told, await ask(server, told, 'POST', `/v2/${name}/blobs/uploads/?digest=${sha256(blob)}`, { body: blob }), 201)
 }
 
 async function pushInChunks(server: VarveServer, told: Told, name: string, blob: Buffer<ArrayBuffer>): Promise<boolean> {
-  const { call } = registryClient(server)
-  const begun = await call('POST', `/v2/${name}/blobs/uploads/`)
+  const begun = await ask(server, told, 'POST', `/v2/${name}/blobs/uploads/`)
   if (!expected(told, begun, 202)) return false
   const location = begun.headers.get('location') ?? ''
   told.open.set(location, { name, blob })
   const half = Math.floor(blob.length / 2)
-  if (!expected(told, await call('PATCH', location, { body: blob.subarray(0, half) }), 202)) return false
-  if (!expected(told, await call('PUT', `${location}?digest=${sha256(blob)}`, { body: blob.subarray(half) }), 201)) return false
+  if (!expected(told, await ask(server, told, 'PATCH', location, { body: blob.subarray(0, half) }), 202)) return false
+  if (!expected(told, await ask(server, told, 'PUT', `${location}?digest=${sha256(blob)}`, { body: blob.subarray(half) }), 201)) return false
   told.open.delete(location)
   return true
 }
@@ -95,7 +109,7 @@ export async function pushManifest(server: VarveServer, told: Told, content: Con
   const possible = told.tags.get(key) ?? new Set<string>()
   told.tags.set(key, possible)
   possible.add(digest)
-  const answer = await registryClient(server).call('PUT', `/v2/${name}/manifests/${tag}`, { body: manifest, headers: { 'Content-Type': OCI_MANIFEST } })
+  const answer = await ask(server, told, 'PUT', `/v2/${name}/manifests/${tag}`, { body: manifest, headers: { 'Content-Type': OCI_MANIFEST } })
   if (!expected(told, answer, 201)) return false
   told.pushed.set(digest, { name, tag, digest, layer: sha256(layer) })
   for (const other of [...possible]) if (other !== digest) possible.delete(other)
@@ -121,7 +135,7 @@ export async function pullImage(server: VarveServer, told: Told, image: Image): 
 
 /** Without a digest it must be the one that the answer says. */
 export async function pull(server: VarveServer, told: Told, path: string, digest?: string): Promise<void> {
-  const answer = await registryClient(server).call('GET', path)
+  const answer = await ask(server, told, 'GET', path)
   const bytes = Buffer.from(await answer.arrayBuffer())
   if (!expected(told, answer, 200)) return
   told.delivered.add(answer.headers.get('x-request-id') ?? '')

@@ -13,6 +13,7 @@ import type { RepositoryKey } from '../../src/ports/streams.ts'
 import { catalogueQueries } from '../../src/projections/catalogue-queries.ts'
 import { createCatalogueReader } from '../../src/projections/catalogue-reader.ts'
 import { createMemory } from '../../src/projections/memory.ts'
+import { createRows } from '../../src/projections/versioned-queries.ts'
 import { eventOf } from '../storage/events/contract.ts'
 import { interleavings } from '../support/interleavings.ts'
 
@@ -144,6 +145,7 @@ describe('a memory in front of reads', () => {
 
 describe('the catalogue reader', () => {
   const pool = new pg.Pool()
+  const rows = createRows(pool, () => 'rm_1')
   afterAll(() => pool.end())
   const tag = parseTag('latest')
   const digest = (text: string): Digest => digestOf('sha256', Buffer.from(text))
@@ -167,7 +169,7 @@ describe('the catalogue reader', () => {
   ])('never keeps an old tag that was $name', async ({ values }) => {
     if (tag === undefined) throw new Error('latest is a tag')
     let slow = slowRow<Digest>(digest('a'))
-    const reader = createCatalogueReader(() => ({ ...catalogueQueries(pool, () => 'rm_1'), tag: () => slow.read() }))
+    const reader = createCatalogueReader(() => ({ ...catalogueQueries(rows), tag: () => slow.read() }))
     for (const steps of interleavings<Step>([FIRST, SECOND, ...CHANGES], ORDER)) {
       slow = slowRow<Digest>(digest('a'))
       const repository = nextRepository()
@@ -186,7 +188,7 @@ describe('the catalogue reader', () => {
   it('never keeps a manifest that is gone, nor misses one that came back', async () => {
     const row = { digest: digest('m'), mediaType: OCI_IMAGE_MANIFEST, sizeBytes: 7 }
     let slow = slowRow<typeof row>(row)
-    const reader = createCatalogueReader(() => ({ ...catalogueQueries(pool, () => 'rm_1'), manifest: () => slow.read() }))
+    const reader = createCatalogueReader(() => ({ ...catalogueQueries(rows), manifest: () => slow.read() }))
     for (const steps of interleavings<Step>([FIRST, SECOND, ...CHANGES], ORDER)) {
       slow = slowRow<typeof row>(row)
       const repository = nextRepository()
@@ -200,7 +202,7 @@ describe('the catalogue reader', () => {
 
   it.each(['deleted', 'pushed again'])('never keeps a blob as it was before it was %s', async (end) => {
     let slow = slowRow<number>(7)
-    const reader = createCatalogueReader(() => ({ ...catalogueQueries(pool, () => 'rm_1'), blob: () => slow.read() }))
+    const reader = createCatalogueReader(() => ({ ...catalogueQueries(rows), blob: () => slow.read() }))
     for (const steps of interleavings<Step>([FIRST, SECOND, ...CHANGES], ORDER)) {
       slow = slowRow<number>(7)
       const repository = nextRepository()

@@ -66,7 +66,7 @@ export function separateIdentity(open: (sealed: string) => Promise<string | unde
       case 'UserCreated':
         users.set(id, {
           ...made, source: text(data, 'source'), ...(await person(String(data['person']))), verifier: text(data, 'verifier'), credential: event.id,
-          cli_verifier: null, cli_credential: null, administrator: data['administrator'] === true, auditor: false, groups: '[]', forgotten: false,
+          cli_verifier: null, cli_credential: null, administrator: data['administrator'] === true, administrator_by_directory: false, auditor: false, groups: '[]', forgotten: false,
         })
         return
       case 'PersonChanged':
@@ -74,13 +74,13 @@ export function separateIdentity(open: (sealed: string) => Promise<string | unde
         return
       case 'UserDeleted':
       case 'SubjectForgotten': {
-        const ended = { live: false, administrator: false, auditor: false, verifier: null, cli_verifier: null }
+        const ended = { live: false, administrator: false, administrator_by_directory: false, auditor: false, verifier: null, cli_verifier: null }
         change(users, id, now, event.type === 'UserDeleted' ? ended : { ...ended, ...NOBODY, forgotten: true })
         return
       }
       case 'AdministratorGranted':
       case 'AdministratorRevoked':
-        change(users, id, now, { administrator: event.type.endsWith('Granted') })
+        change(users, id, now, { administrator: event.type.endsWith('Granted'), administrator_by_directory: data['directory'] === true })
         return
       case 'AuditorGranted':
       case 'AuditorRevoked':

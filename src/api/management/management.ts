@@ -1,5 +1,7 @@
 import type { AccessRecorder } from '../../commands/activity/record-access.ts'
 import type { Handle } from '../../commands/handle.ts'
+import type { AccessQueries } from '../../projections/access-queries.ts'
+import type { EventLog } from '../../ports/event-log.ts'
 import type { DecisionRows } from '../../ports/decision-rows.ts'
 import type { Sealer } from '../../ports/key-store.ts'
 import type { Position } from '../../ports/position.ts'
@@ -16,7 +18,8 @@ import type { SettingsReader } from '../settings.ts'
 /** What the doors of `/api` work with. */
 export type Management = {
   readonly identity: IdentityReader
-  readonly queries: () => CatalogueQueries & IdentityQueries & PeopleQueries & ProjectQueries
+  readonly queries: () => CatalogueQueries & IdentityQueries & PeopleQueries & ProjectQueries & AccessQueries
+  readonly log: Pick<EventLog, 'head' | 'resolve' | 'readAll'>
   readonly decisionRows: DecisionRows
   readonly handle: Handle
   readonly access: Pick<AccessRecorder, 'record' | 'refuse'>

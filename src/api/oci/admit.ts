@@ -11,6 +11,7 @@ import { repositoryKey } from '../../ports/streams.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
 import type { Scope } from '../authenticate.ts'
+import { perform } from '../perform.ts'
 import { noteRefusal } from '../refusals.ts'
 import type { Registry } from '../registry.ts'
 import type { RepositoryExchange } from './exchange.ts'
@@ -70,8 +71,7 @@ export async function admitPush(registry: Registry, exchange: RepositoryExchange
   if (isReservedProject(project)) return refusal('NAME_INVALID', `no project can be called ${project}`)
   const owner = subject.kind === 'user' ? { owner: subject.id } : {}
   const command = { type: 'CreateProject', id: randomUUID(), name: project, ...owner, visibility: 'private' } as const
-  const { position } = await registry.handle(projectsAggregate(registry.decisionRows), command, exchange.command())
-  if (position !== undefined) await registry.visible(position)
+  await perform(registry, exchange, projectsAggregate(registry.decisionRows), command)
   // Whoever made it: layers are pushed side by side, and each may have found no project.
   return admit(registry, exchange, 'push', what, denied)
 }

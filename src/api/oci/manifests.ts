@@ -11,6 +11,7 @@ import { repositoryAggregate } from '../../commands/repository/aggregate.ts'
 import type { RepositoryCommand } from '../../commands/repository/decide.ts'
 import type { Registry } from '../registry.ts'
 import { admit, admitPush } from './admit.ts'
+import { perform } from '../perform.ts'
 import { positionHeader } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RepositoryExchange } from './exchange.ts'
@@ -49,8 +50,7 @@ export async function putManifest(registry: Registry, exchange: RepositoryExchan
     children: [...new Set(manifest.children.map((child) => child.digest))],
     sparse: registry.sparse,
   }
-  const handled = await registry.handle(repositoryAggregate(registry.decisionRows, key), command, exchange.command())
-  if (handled.position !== undefined) await registry.visible(handled.position)
+  const handled = await perform(registry, exchange, repositoryAggregate(registry.decisionRows, key), command)
   if (isRefusal(handled.outcome)) return handled.outcome
   registry.metrics.pushed('manifest')
   const headers = {
@@ -106,7 +106,6 @@ async function remove(
 ): Promise<Reply | Refusal> {
   const admitted = await admit(registry, exchange, 'delete', what, refusal(unknown))
   if (isRefusal(admitted)) return admitted
-  const handled = await registry.handle(repositoryAggregate(registry.decisionRows, admitted.key), command, exchange.command())
-  if (handled.position !== undefined) await registry.visible(handled.position)
+  const handled = await perform(registry, exchange, repositoryAggregate(registry.decisionRows, admitted.key), command)
   return isRefusal(handled.outcome) ? handled.outcome : { status: 202, headers: positionHeader(handled.position) }
 }

@@ -15,6 +15,7 @@ import { mayPull } from '../../commands/access/rights.ts'
 import { covers } from '../../identity/tokens/scope.ts'
 import { admit, admitPush, mayPullFrom } from './admit.ts'
 import { neededFor, unauthorized } from './challenge.ts'
+import { perform } from '../perform.ts'
 import { positionHeader } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RepositoryExchange } from './exchange.ts'
@@ -118,8 +119,7 @@ async function mountSource(
 
 /** Bytes are stored; now the fact, and then the answer. */
 async function conclude(registry: Registry, exchange: RepositoryExchange, id: string, fact: UploadFact): Promise<Position | undefined> {
-  const { position } = await registry.handle(uploadAggregate(id), fact, exchange.command())
-  if (position !== undefined) await registry.visible(position)
+  const { position } = await perform(registry, exchange, uploadAggregate(id), fact)
   registry.metrics.pushed('blob')
   return position
 }

@@ -7,7 +7,7 @@ import { tokenResponse } from '../../identity/tokens/token-response.ts'
 import type { Tokens } from '../../identity/tokens/tokens.ts'
 import { refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
-import { loginOf, subjectOf } from '../authenticate.ts'
+import { loginOf } from '../authenticate.ts'
 import type { AuthRefusal, Identified } from '../authenticate.ts'
 import type { LoggedIn, LoginRefusal } from '../login.ts'
 import { notLetIn } from '../oci/challenge.ts'
@@ -17,6 +17,7 @@ import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RequestHead } from '../request-head.ts'
 import type { Identify, Introduce, Requester } from '../requester.ts'
+import type { SubjectOf } from '../subjects.ts'
 import { isUnavailable } from '../unavailable.ts'
 import { grant } from './grant.ts'
 
@@ -38,9 +39,10 @@ export function tokenRoutes(options: {
   readonly identify: Identify
   readonly introduce: Introduce
   readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
+  readonly subjectOf: SubjectOf
   readonly addressOf: (request: RequestHead) => string
 }): Router {
-  const { registry, tokens, jwks, identify, introduce, logIn, addressOf } = options
+  const { registry, tokens, jwks, identify, introduce, logIn, subjectOf, addressOf } = options
 
   /** What was issued is on record before it leaves. */
   async function issue({ subject, login, caller, requestId }: Requester, { scopes, offline }: Asked): Promise<Reply> {
@@ -81,8 +83,9 @@ export function tokenRoutes(options: {
     } else return refusal('UNSUPPORTED', 'grant_type is password, with username and password, or refresh_token, with refresh_token', { status: 400 })
     if ('refused' in loggedIn) return loggedIn
     const { by, ...login } = loggedIn
-    const subject = await subjectOf(registry.identity, login, registry.now())
-    return subject === undefined ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
+    const subject = await subjectOf(login)
+    if (subject === 'unavailable') return { refused: true, reason: 'directory' }
+    return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
   }
 
   const answering = (handle: (request: Request, requestId: string) => Promise<Reply | Refusal>) => async (request: Request, response: Response) => {

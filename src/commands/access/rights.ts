@@ -2,8 +2,8 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/names.ts'
 import type { Member, Role, Visibility } from '../project/events.ts'
 import type { RobotPermission } from '../robot/events.ts'
-import { PUBLIC, ROLES, SYSTEM_AUDITOR, allows } from './roles.ts'
-import type { Permission } from './roles.ts'
+import { MATRIX, SYSTEM_AUDITOR, allows } from './roles.ts'
+import type { Matrix, Permission } from './roles.ts'
 
 /** Who asks, with all that rights rest on, as it is at this moment. */
 export type Subject = Anonymous | User | Robot
@@ -45,15 +45,15 @@ export function rolesIn(subject: Subject, { members }: Pick<ProjectAccess, 'memb
   return memberKeys(subject).map((key) => members.get(key)).filter((role) => role !== undefined)
 }
 
-/** Whether somebody may do something in a project. */
-export function mayInProject(subject: Subject, project: ProjectAccess, permission: Permission): boolean {
+/** Whether somebody may do something in a project, by the tables of now or, for a question about the past, of then. */
+export function mayInProject(subject: Subject, project: ProjectAccess, permission: Permission, matrix: Matrix = MATRIX): boolean {
   if (subject.kind === 'user' && subject.administrator) return true
-  if (project.visibility === 'public' && allows(PUBLIC, permission)) return true
+  if (project.visibility === 'public' && allows(matrix.everybody, permission)) return true
   switch (subject.kind) {
     case 'anonymous':
       return false
     case 'user':
-      return (subject.auditor && allows(SYSTEM_AUDITOR, permission)) || rolesIn(subject, project).some((role) => allows(ROLES[role], permission))
+      return (subject.auditor && allows(matrix.systemAuditor, permission)) || rolesIn(subject, project).some((role) => allows(matrix.roles[role], permission))
     case 'robot':
       return subject.permissions.some(
         (each) => each.kind === 'project' && (each.project === '*' || each.project === project.id) && names(each, permission),
@@ -77,20 +77,30 @@ function names({ access }: RobotPermission, { resource, action }: Permission): b
   return access.some((each) => each.resource === resource && each.action === action)
 }
 
+/** What is done to a repository's content. */
+export type Action = 'pull' | 'push' | 'delete'
+
+/** What each takes. */
+export const NEEDED: Readonly<Record<Action, Permission>> = {
+  pull: { resource: 'repository', action: 'pull' },
+  push: { resource: 'repository', action: 'push' },
+  delete: { resource: 'repository', action: 'delete' },
+}
+
 /**
  * The questions of every door that moves bytes or changes what a repository holds. Immutability, quota, signature and scan policies come
  * to stand here, which is why they are told what is meant and when.
  */
 export function mayPull(subject: Subject, project: ProjectAccess, _what: Digest | Tag | undefined, _now: Date): boolean {
-  return mayInProject(subject, project, { resource: 'repository', action: 'pull' })
+  return mayInProject(subject, project, NEEDED.pull)
 }
 
 export function mayPush(subject: Subject, project: ProjectAccess, _what: Digest | Tag | undefined, _now: Date): boolean {
-  return mayInProject(subject, project, { resource: 'repository', action: 'push' })
+  return mayInProject(subject, project, NEEDED.push)
 }
 
 export function mayDelete(subject: Subject, project: ProjectAccess, _what: Digest | Tag | undefined, _now: Date): boolean {
-  return mayInProject(subject, project, { resource: 'repository', action: 'delete' })
+  return mayInProject(subject, project, NEEDED.delete)
 }
 
 /** `everyone`: whether the registry lets every user create projects, or administrators only. */

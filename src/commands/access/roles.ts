@@ -104,6 +104,23 @@ export const PUBLIC: Actions = {
 /** What an auditor of the whole system may do, in every project. */
 export const SYSTEM_AUDITOR: Actions = { ...AUDITOR, user: ['list', 'read'], 'user-group': ['list', 'read'], robot: ['list', 'read'], configuration: ['read'] }
 
+/** The tables of one version. */
+export type Matrix = {
+  readonly version: number
+  readonly roles: Readonly<Record<Role, Actions>>
+  readonly everybody: Actions
+  readonly systemAuditor: Actions
+}
+
+/** The tables that requests are answered by. */
+export const MATRIX: Matrix = { version: ROLES_VERSION, roles: ROLES, everybody: PUBLIC, systemAuditor: SYSTEM_AUDITOR }
+
+/** The tables of a version that the log names. Where the tables change, those of before are kept here. */
+export function matrixOf(version: number): Matrix {
+  if (version === MATRIX.version) return MATRIX
+  throw new Error(`this release does not know version ${version} of the table of roles`)
+}
+
 /** What a robot may be given in a project. */
 export const ROBOT_IN_PROJECT: Actions = {
   accessory: ['list'],

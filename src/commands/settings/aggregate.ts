@@ -37,7 +37,7 @@ export function settingsAggregate(rows: DecisionRows): Aggregate<SettingsState, 
 
 export function evolve(state: SettingsState, event: Event<SettingsFact>): SettingsState {
   const next = { ...state, revision: state.revision + 1 }
-  if (event.type === 'RegistryCreated') return next
+  if (event.type !== 'SettingChanged') return next
   const { data } = event
   if ('secret' in data) {
     const others = [...state.secrets].filter((name) => name !== data.name)

@@ -17,7 +17,13 @@ export const SettingChanged = eventType(
   ]),
 )
 
-export const settingsEvents = [RegistryCreated, SettingChanged] as const
+/**
+ * From here on, rights are those of this version of the table of roles (`../access/roles.ts`): written by the first start of a release
+ * whose table is another one.
+ */
+export const RoleMatrixAdopted = eventType('RoleMatrixAdopted', Type.Object({ version: Type.Integer({ minimum: 1 }) }, closed))
+
+export const settingsEvents = [RegistryCreated, SettingChanged, RoleMatrixAdopted] as const
 
 export type SettingsFact = FactOf<(typeof settingsEvents)[number]>
 

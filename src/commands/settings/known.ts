@@ -31,6 +31,7 @@ export const SETTINGS = {
   ldap_group_search_scope: 2,
   ldap_group_admin_dn: '',
   ldap_group_membership_attribute: 'memberof',
+  ldap_nested_groups: true,
 
   oidc_name: '',
   oidc_endpoint: '',

@@ -24,7 +24,7 @@ export type UsersCommand =
   | { readonly type: 'DeleteUser'; readonly user: string }
   /** Once their key is destroyed. */
   | { readonly type: 'ForgetUser'; readonly user: string }
-  | { readonly type: 'SetAdministrator'; readonly user: string; readonly administrator: boolean }
+  | { readonly type: 'SetAdministrator'; readonly user: string; readonly administrator: boolean; readonly directory?: true }
   | { readonly type: 'SetAuditor'; readonly user: string; readonly auditor: boolean }
 
 /** A user that a command names, or that has the name or address that it gives. */
@@ -112,7 +112,8 @@ export function decide(state: UsersState, command: UsersCommand): readonly Users
       return lastAdministrator(state, user) ?? [UserDeleted({ user: user.id })]
     case 'SetAdministrator':
       if (user.administrator === command.administrator) return []
-      return command.administrator ? [AdministratorGranted({ user: user.id })] : (lastAdministrator(state, user) ?? [AdministratorRevoked({ user: user.id })])
+      if (!command.administrator) return lastAdministrator(state, user) ?? [AdministratorRevoked({ user: user.id })]
+      return [AdministratorGranted({ user: user.id, ...(command.directory === undefined ? {} : { directory: command.directory }) })]
     case 'SetAuditor':
       if (user.auditor === command.auditor) return []
       return [(command.auditor ? AuditorGranted : AuditorRevoked)({ user: user.id })]

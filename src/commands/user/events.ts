@@ -33,8 +33,14 @@ export const UserDeleted = eventType('UserDeleted', Type.Object({ user: Uuid }, 
 /** The user's key is destroyed: nobody can open any more what was sealed of them. Also ends the user, where that was not done before. */
 export const SubjectForgotten = eventType('SubjectForgotten', Type.Object({ user: Uuid }, closed))
 
-/** A system administrator may do everything. In `users`, or two could take it from each other at once and leave none. */
-export const AdministratorGranted = eventType('AdministratorGranted', Type.Object({ user: Uuid }, closed))
+/**
+ * A system administrator may do everything. In `users`, or two could take it from each other at once and leave none. `directory`: since a
+ * group there says so, and for as long.
+ */
+export const AdministratorGranted = eventType(
+  'AdministratorGranted',
+  Type.Object({ user: Uuid, directory: Type.Optional(Type.Literal(true)) }, closed),
+)
 export const AdministratorRevoked = eventType('AdministratorRevoked', Type.Object({ user: Uuid }, closed))
 
 /** A system auditor reads every trail and every answer on access, pulls nothing and changes nothing. */

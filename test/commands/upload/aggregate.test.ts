@@ -13,6 +13,6 @@ describe('an upload', () => {
     expect(upload.stream).toBe('upload-22222222-2222-4222-8222-222222222222')
     const open = await upload.load(uploaded)
     expect(upload.decide(open, uploaded)).toStrictEqual([uploaded])
-    expect(upload.decide(upload.evolve(open, eventOf(uploaded), uploaded), uploaded)).toStrictEqual([])
+    expect(upload.decide(await upload.evolve(open, eventOf(uploaded), uploaded), uploaded)).toStrictEqual([])
   })
 })

@@ -25,6 +25,8 @@ export type Status = {
   readonly state: string
   readonly calls: Readonly<Record<CallName, number>>
   readonly subscriptions: number
+  /** How many events subscriptions were sent. */
+  readonly eventsSent: number
   readonly faults: readonly Fault[]
 }
 
@@ -54,6 +56,7 @@ export function createControl({ node, faults, calls, subscriptions, openCalls, c
       state: node.role.kind,
       calls: calls.counts,
       subscriptions: subscriptions.open.size,
+      eventsSent: subscriptions.eventsSent(),
       faults: faults.list(),
     }),
     addFault(fault) {
@@ -109,6 +112,8 @@ export function parseFault(value: unknown): Fault {
       return { ...common, kind: 'lost-answer', written: fields['written'] === true, cut: fields['cut'] === true }
     case 'delay':
       return { ...common, kind: 'delay', ms: numberOf(fields, 'ms') }
+    case 'twice':
+      return { ...common, kind: 'twice' }
     default:
       throw new OrderError(`an unknown fault: ${JSON.stringify(value)}`)
   }

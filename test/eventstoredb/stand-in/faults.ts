@@ -11,6 +11,8 @@ export type Fault = { readonly calls?: readonly CallName[]; readonly times?: num
   /** Of a write: it is made, or it is not, and no answer comes. `cut` breaks the client's connection in its stead. */
   | { readonly kind: 'lost-answer'; readonly written: boolean; readonly cut?: boolean }
   | { readonly kind: 'delay'; readonly ms: number }
+  /** A subscription gives an event twice. */
+  | { readonly kind: 'twice' }
 )
 
 export type FaultOf<Kind extends Fault['kind']> = Extract<Fault, { kind: Kind }>

@@ -23,7 +23,7 @@ const GRACE_MS = 200
 async function main({ host, port, folder, advertised, cluster, tls, readyAfterMs }: Options): Promise<void> {
   const openCalls = watchOpenCalls()
   const faults = createFaults()
-  const subscriptions = createSubscriptions()
+  const subscriptions = createSubscriptions(faults)
   const node = createNode({
     folder,
     isSecure: tls !== undefined,

@@ -22,6 +22,7 @@ export type Connection = ReturnType<typeof createConnection>
  */
 export function createConnection(make: (hint: Hint) => LogClient) {
   let live: Live | undefined
+  /** What the client in use was made with, or the next one will be. */
   let hint: Hint = {}
   let madeAt = -Infinity
   let closed = false
@@ -32,8 +33,6 @@ export function createConnection(make: (hint: Hint) => LogClient) {
     if (live !== undefined) return live
     madeAt = performance.now()
     live = { client: make(hint), retired: new AbortController(), users: 0 }
-    // Where it leads nowhere, the next one asks the nodes again.
-    hint = {}
     return live
   }
 
@@ -56,7 +55,8 @@ export function createConnection(make: (hint: Hint) => LogClient) {
     if (verdict.kind !== 'again' || live?.client !== client) return
     const old = live
     live = undefined
-    const failed = client.node()
+    // One that found no node leaves it at what had failed before: the nodes may still believe in that.
+    const failed = client.node() ?? hint.failed
     hint = { ...(verdict.leader === undefined ? {} : { leader: verdict.leader }), ...(failed === undefined ? {} : { failed }) }
     old.retired.abort()
     if (old.users === 0) old.client.close()

@@ -63,26 +63,28 @@ async function leadersBy(node: string, tls: Tls | undefined): Promise<string[]> 
 }
 
 /**
- * Asks nodes who leads, all at once: one that is frozen keeps nobody waiting. The one that has just failed is taken only where none of
- * them names another: for some seconds they still believe in it.
+ * Asks nodes who leads, all at once: one that is frozen keeps nobody waiting. For some seconds the others still believe in the one that
+ * has just failed, so it is taken only where it says so itself, and none of them names another: what is sent to one that is frozen
+ * would wait for its deadline, and perhaps for longer than another takes to lead.
  */
 export async function findLeader(nodes: readonly EndPoint[], tls: Tls | undefined, failed: string | undefined): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const named = new Set<string>()
+  // By the name that it is known by, which need not be the one that it was found by.
+  const asked = new Set([...nodes.map(nodeOf), ...(failed === undefined ? [] : [failed])])
+  let stillLeads: string | undefined
   const errors: unknown[] = []
   const ask = async (node: string): Promise<void> => {
     try {
       for (const leader of await leadersBy(node, tls)) {
-        named.add(leader)
         if (leader !== failed) resolve(leader)
+        else if (node === failed) stillLeads = leader
       }
     } catch (error) {
       errors.push(error)
     }
   }
-  void Promise.all(nodes.map((node) => ask(nodeOf(node)))).then(() => {
-    const [last] = named
-    if (last !== undefined) resolve(last)
+  void Promise.all([...asked].map(ask)).then(() => {
+    if (stillLeads !== undefined) resolve(stillLeads)
     else reject(new NoNodeError('no node knows who leads', { cause: new AggregateError(errors) }))
   })
   return promise

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { ServerWritableStream } from '@grpc/grpc-js'
 import type { Streams } from './generated.ts'
+import type { Faults } from '../faults.ts'
 import { asStatus } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
 
@@ -51,14 +52,34 @@ export function outletOf(call: ReadCall): Outlet {
 /** The subscriptions that are open. */
 export type Subscriptions = {
   readonly open: Set<Outlet>
+  /** How many events they were sent. */
+  eventsSent(): number
+  /** Serves one, through an outlet that counts its events, past the faults that somebody set. */
+  serve(outlet: Outlet, subscription: (outlet: Outlet) => Promise<void>): Promise<void>
   /** Ends all of them: in order, or with an error. */
   drop(error?: Refusal): void
 }
 
-export function createSubscriptions(): Subscriptions {
+export function createSubscriptions(faults: Faults): Subscriptions {
   const open = new Set<Outlet>()
+  let eventsSent = 0
   return {
     open,
+    eventsSent: () => eventsSent,
+    async serve(outlet, subscription) {
+      open.add(outlet)
+      const send = async (answer: Streams.ReadResp): Promise<void> => {
+        const times = !answer.hasEvent() ? 0 : faults.meet('twice', 'subscribe') === undefined ? 1 : 2
+        eventsSent += times
+        if (times === 2) await outlet.send(answer)
+        await outlet.send(answer)
+      }
+      try {
+        await subscription({ ...outlet, send })
+      } finally {
+        open.delete(outlet)
+      }
+    },
     drop(error) {
       for (const outlet of open) outlet.end(error)
     },

@@ -48,8 +48,7 @@ async function handle({ node, calls, access, subscriptions }: Served, call: Read
   const stream = options.getStream()
   access.demand(call.metadata, 'read', stream === undefined ? ALL_STREAM : streamNameOf(stream.getStreamIdentifier()))
   if (options.hasSubscription()) {
-    subscriptions.open.add(outlet)
-    await subscribe(node.log, options, outlet).finally(() => subscriptions.open.delete(outlet))
+    await subscriptions.serve(outlet, (served) => subscribe(node.log, options, served))
     return
   }
   const answers = stream === undefined ? readAll(node, options) : readStream(node, options, stream)

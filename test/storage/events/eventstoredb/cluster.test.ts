@@ -4,7 +4,7 @@ import type { StandIn, StandInCluster } from '../../../support/eventstoredb.ts'
 import { refuseUnhandled } from '../../../support/rejections.ts'
 import { newSpace } from '../../../support/spaces.ts'
 import { describeEventLog, until } from '../contract.ts'
-import { follow, nameLog } from './followed.ts'
+import { appended, follow, nameLog, newActivity, started } from './followed.ts'
 import { openLog } from './opened.ts'
 import { write } from './writers.ts'
 
@@ -31,6 +31,20 @@ async function followerOf(cluster: StandInCluster): Promise<StandIn> {
   if (follower === undefined) throw new Error('a cluster has followers')
   return follower
 }
+
+it('asks a leader that gives no answer once, and then the nodes, until another leads', async () => {
+  const cluster = await startStandInCluster()
+  const { log, retries } = await openLog(cluster)
+  await nameLog(log)
+  const leader = await cluster.leader()
+  leader.signal('SIGSTOP')
+  await appended(log, newActivity(), -1, [started()])
+  expect(retries.filter((retry) => /^append: (no answer|unavailable)$/.test(retry))).toHaveLength(1)
+  expect(retries.filter((retry) => retry === 'append: no node').length).toBeGreaterThan(1)
+  leader.signal('SIGCONT')
+  await log.close()
+  await cluster.stop()
+}, 60_000)
 
 it.each<[string, (leader: StandIn) => Promise<void>]>([
   ['killed', (leader) => leader.endFor('SIGKILL', 5_000)],

@@ -3,8 +3,10 @@ import { createCodec } from '../../../../src/commands/codec.ts'
 import { eventTypes } from '../../../../src/commands/event-types.ts'
 import { LogAwayError } from '../../../../src/ports/event-log.ts'
 import { openEventStoreLog } from '../../../../src/storage/events/eventstoredb/log.ts'
+import { findLeader } from '../../../../src/storage/events/eventstoredb/nodes.ts'
+import { NoNodeError } from '../../../../src/storage/events/eventstoredb/verdict.ts'
 import { one } from '../../../support/certificates.ts'
-import { startStandIn } from '../../../support/eventstoredb.ts'
+import { startStandIn, startStandInCluster } from '../../../support/eventstoredb.ts'
 import { freePort } from '../../../support/server.ts'
 import { temporaryFiles } from '../../../support/files.ts'
 import { refuseUnhandled } from '../../../support/rejections.ts'
@@ -45,6 +47,21 @@ it.each([false, true])('asks the nodes that there are who leads (one name for al
   await log.close()
   await server.stop()
 })
+
+it('goes back to a leader that has just failed only where that says itself that it leads', async () => {
+  const cluster = await startStandInCluster()
+  const leader = await cluster.leader()
+  const nodes = cluster.nodes.map(({ port }) => ({ address: '127.0.0.1', port }))
+  const others = nodes.filter(({ port }) => port !== leader.port)
+  const failed = `127.0.0.1:${leader.port}`
+  expect(await findLeader(nodes, undefined, failed)).toBe(failed)
+  leader.signal('SIGSTOP')
+  expect(await findLeader(nodes, undefined, undefined)).toBe(failed)
+  await expect(findLeader(nodes, undefined, failed)).rejects.toThrow(NoNodeError)
+  leader.signal('SIGCONT')
+  expect(await findLeader(others, undefined, failed)).toBe(failed)
+  await cluster.stop()
+}, 60_000)
 
 it.each(['localhost', '127.0.0.1'])('reaches nodes over TLS, and those that a node names by address, where they are called %s', async (address) => {
   const [certificate, key] = [file('cert.pem', one.cert), file('key.pem', one.key)]

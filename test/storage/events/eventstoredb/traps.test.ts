@@ -192,6 +192,44 @@ it.each([
   await log.close()
 })
 
+it('goes on where it was: it is sent again nothing that it has', async () => {
+  const { log } = opened
+  const stream = newActivity()
+  const { eventsSent: before } = await server.status()
+  const sent = async (): Promise<number> => (await server.status()).eventsSent - before
+  await appended(log, stream, -1, Array.from({ length: 200 }, () => started()))
+  const followed = follow(log, ['activity'], 'start')
+  for (let count = 200; count < 203; count += 1) {
+    const head = await log.head()
+    await until(() => followed.marker() === head)
+    expect(followed.ids()).toHaveLength(count)
+    expect(await sent()).toBe(count)
+    await server.act({ kind: 'drop-subscriptions', how: 'error' })
+    await appended(log, stream, count - 1, [started()])
+  }
+  await until(() => followed.ids().length === 203)
+  await followed.stop()
+  await log.close()
+})
+
+it('hands over once an event that it is sent twice', async () => {
+  const { log } = opened
+  const [stream, caughtUp] = [newActivity(), newActivity()]
+  const { eventsSent: before } = await server.status()
+  await server.fault({ kind: 'twice', calls: ['subscribe'] })
+  const [old, news] = [[started('a'), started('b')], [started('c'), started('d')]]
+  await appended(log, stream, -1, old)
+  const followed = follow(log, ['activity'], 'start')
+  await until(() => followed.ids().length === 2)
+  await appended(log, caughtUp, -1, news)
+  const head = await log.head()
+  await until(() => followed.marker() === head)
+  await followed.stop()
+  expect(followed.ids()).toEqual([...old, ...news].map(({ id }) => id))
+  expect((await server.status()).eventsSent - before).toBe(8)
+  await log.close()
+})
+
 it('hands over no marker before the events that the client still holds, so that a crash there skips none', async () => {
   const { log } = opened
   const streams = Array.from({ length: 10 }, newActivity)

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { startVarve } from '../support/server.ts'
+import type { VarveServer } from '../support/server.ts'
+import { registryClient } from '../support/registry.ts'
+import { hasSlapd, searchAccount, startSlapd, SUFFIX } from '../support/slapd.ts'
+import type { Slapd } from '../support/slapd.ts'
+
+/* People of a directory at Varve's doors: their first login, their groups and roles, and what happens while the directory is away. */
+
+const PEOPLE = `ou=people,${SUFFIX}`
+const GROUPS = `ou=groups,${SUFFIX}`
+
+const person = (name: string): string =>
+  `dn: uid=${name},${PEOPLE}\nobjectClass: inetOrgPerson\nuid: ${name}\ncn: ${name}\nsn: ${name}\nmail: ${name}@example.test\nuserPassword: pw-${name}\n`
+const group = (name: string, members: readonly string[]): string =>
+  `dn: cn=${name},${GROUPS}\nobjectClass: groupOfNames\ncn: ${name}\n${members.map((each) => `member: uid=${each},${PEOPLE}`).join('\n')}\n`
+
+const LDIF = [
+  ...['people', 'groups'].map((name) => `dn: ou=${name},${SUFFIX}\nobjectClass: organizationalUnit\nou: ${name}\n`),
+  ...['alice', 'bob', 'root', 'admin'].map(person),
+  group('developers', ['alice']),
+  group('operators', ['root']),
+].join('\n')
+
+const basic = (name: string, password: string): string => `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+
+;(hasSlapd ? describe : describe.skip)('a directory', () => {
+  let slapd: Slapd
+  let server: VarveServer
+  const as = (authorization: string) => registryClient({ url: server.url, authorization })
+  const api = async (method: string, path: string, body?: unknown, authorization = server.authorization): Promise<Response> =>
+    as(authorization).call(method, `/api/v2.0${path}`, body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } })
+
+  beforeAll(async () => {
+    slapd = await startSlapd(LDIF)
+    server = await startVarve()
+    const settings = {
+      auth_mode: 'ldap_auth', ldap_url: `ldap://127.0.0.1:${slapd.port}`, ldap_search_dn: searchAccount.dn, ldap_search_password: searchAccount.password,
+      ldap_base_dn: PEOPLE, ldap_uid: 'uid', ldap_group_base_dn: GROUPS, ldap_group_attribute_name: 'cn', ldap_group_admin_dn: `cn=operators,${GROUPS}`, ldap_timeout: 2,
+    }
+    expect((await api('PUT', '/configurations', settings)).status).toBe(200)
+  })
+  afterAll(async () => {
+    await slapd.stop()
+  })
+
+  it('lets in who it knows, with the right password, under the name that it says', async () => {
+    expect((await as(basic('alice', 'pw-alice')).call('GET', '/v2/')).status).toBe(200)
+    expect((await as(basic('ALICE', 'pw-alice')).call('GET', '/v2/')).status).toBe(200)
+    const current = await api('GET', '/users/current', undefined, basic('alice', 'pw-alice'))
+    expect(await current.json()).toMatchObject({ username: 'alice', email: 'alice@example.test', sysadmin_flag: false })
+    const users = (await (await api('GET', '/users')).json()) as readonly { readonly username: string }[]
+    expect(users.filter(({ username }) => username.toLowerCase() === 'alice')).toHaveLength(1)
+  })
+
+  it('answers a wrong password and an unknown name alike', async () => {
+    const wrong = await as(basic('bob', 'nope')).call('GET', '/v2/')
+    const unknown = await as(basic('nobody', 'nope')).call('GET', '/v2/')
+    expect([wrong.status, await wrong.text()]).toEqual([unknown.status, await unknown.text()])
+    expect(wrong.status).toBe(401)
+  })
+
+  it('leaves local users as they are: theirs is the password that is kept here', async () => {
+    expect((await as(basic('admin', 'pw-admin')).call('GET', '/v2/')).status).toBe(401)
+    expect((await as(server.authorization).call('GET', '/v2/')).status).toBe(200)
+  })
+
+  it('makes an administrator of whoever is in the group of administrators', async () => {
+    const current = await api('GET', '/users/current', undefined, basic('root', 'pw-root'))
+    expect(await current.json()).toMatchObject({ username: 'root', sysadmin_flag: true })
+  })
+
+  it('gives the members of a group the role that the group has', async () => {
+    expect((await api('POST', '/projects', { project_name: 'team', metadata: { public: 'false' } })).status).toBe(201)
+    const alice = as(basic('alice', 'pw-alice'))
+    expect((await alice.call('POST', '/v2/team/app/blobs/uploads/')).status).toBe(403)
+    const group = { role_id: 2, member_group: { ldap_group_dn: `cn=developers,${GROUPS}`, group_type: 1 } }
+    expect((await api('POST', '/projects/team/members', group)).status).toBe(201)
+    expect((await alice.call('POST', '/v2/team/app/blobs/uploads/')).status).toBe(202)
+    expect((await as(basic('bob', 'pw-bob')).call('POST', '/v2/team/app/blobs/uploads/')).status).toBe(403)
+  })
+
+  it('is told to be away where it is, while local users and robots go on', async () => {
+    await slapd.stop()
+    const bob = await as(basic('bob', 'pw-never-asked')).call('GET', '/v2/')
+    expect([bob.status, bob.headers.get('retry-after')]).toEqual([503, '5'])
+    expect((await as(server.authorization).call('GET', '/v2/')).status).toBe(200)
+  })
+})
