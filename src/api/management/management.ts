@@ -1,3 +1,4 @@
+import type { AccessRecorder } from '../../commands/activity/record-access.ts'
 import type { Handle } from '../../commands/handle.ts'
 import type { AccessQueries } from '../../projections/access-queries.ts'
 import type { EventLog } from '../../ports/event-log.ts'
@@ -21,6 +22,7 @@ export type Management = {
   readonly log: Pick<EventLog, 'head' | 'resolve' | 'readAll'>
   readonly decisionRows: DecisionRows
   readonly handle: Handle
+  readonly access: Pick<AccessRecorder, 'record' | 'refuse'>
   readonly visible: Registry['visible']
   readonly sealer: Sealer
   readonly verifiers: Verifiers
