@@ -16,7 +16,7 @@ import type { Login } from './api/login.ts'
 import { managementRouter } from './api/management/router.ts'
 import { routes } from './api/management/routes.ts'
 import type { Management } from './api/management/management.ts'
-import { routes as accessRoutes } from './api/varve/access.ts'
+import { routes as varveRoutes } from './api/varve/routes.ts'
 import { createMetrics } from './api/metrics.ts'
 import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
@@ -36,6 +36,8 @@ import { SERVICE, tokenRoutes } from './api/token/token.ts'
 import { flushOutput } from './cli/output.ts'
 import { runCli } from './cli/program.ts'
 import type { Opened } from './cli/opened.ts'
+import type { LoginWay } from './commands/activity/events.ts'
+import { createAccessRecorder } from './commands/activity/record-access.ts'
 import { startPullRecorder } from './commands/activity/record.ts'
 import { bootstrap } from './commands/bootstrap.ts'
 import { createCodec } from './commands/codec.ts'
@@ -141,6 +143,7 @@ function readsOf(blobs: BlobStore, sealer: Sealer, logger: Logger): Reads {
       const clear = await sealer.open(sealed)
       return clear === undefined ? undefined : (JSON.parse(clear) as PrivatePart)
     },
+    forgotten: (subject) => sealer.forget(subject),
   }
 }
 
@@ -250,6 +253,7 @@ async function serve(config: Config): Promise<void> {
     maxPullsPerEvent: config.pullsPerEvent ?? Infinity,
     timeoutMs: PATIENCE_MS,
   })
+  const access = createAccessRecorder({ log, boot, now: Date.now, timeoutMs: PATIENCE_MS })
   const sessions = await openUploadSessions(queryPool)
   let server: HttpServer
   const { identity, decisionRows, queries } = readModels
@@ -270,6 +274,7 @@ async function serve(config: Config): Promise<void> {
     decisionRows,
     handle,
     recorder,
+    access,
     blobs,
     sessions,
     visible,
@@ -286,7 +291,7 @@ async function serve(config: Config): Promise<void> {
   const tokens = createTokens({ issuer: urlOf, audience: SERVICE, keyring, now: Date.now })
   const slots = createSlots({ most: passwordThreads(LIBUV_THREADS, availableParallelism()), mostWaiting: MOST_PASSWORDS_WAITING })
   const verifiers = createVerifiers({ secretKey: await verifierKey(queries, sealer), slots })
-  const remembered = createCredentialMemory<Login, CheckFailure>({ now: Date.now })
+  const remembered = createCredentialMemory<Login & { readonly by: LoginWay }, CheckFailure>({ now: Date.now })
   readModels.onSubjectChanged(remembered.drop)
   const users = createOutsideUsers({ identity, handle, decisionRows, visible, sealer, context: system })
   const ldap = createLdapLogin({ settings, identity, users, now: Date.now, logger })
@@ -295,11 +300,13 @@ async function serve(config: Config): Promise<void> {
     identity, sealer, verifiers, settings, outside: ldap.logIn, now,
     workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
+    known: remembered.known,
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
+  const anonymous = createAnonymous(await registryId(log), now)
   const subjectOf = createSubjects({ identity, stillThere: ldap.stillThere, now })
-  const authenticate = createAuthenticator({ logIn, tokens, anonymous: createAnonymous(await registryId(log), now), subjectOf })
-  const identify = createIdentify({ authenticate, sealer, addressOf, now })
+  const authenticate = createAuthenticator({ logIn, tokens, anonymous, subjectOf })
+  const { identify, introduce } = createIdentify({ authenticate, access, sealer, anonymous, addressOf, now })
   const answer = createOciAnswerer({ registry, identify })
   for (const name of ['catalogue', 'trail'] as const) {
     const lag = async (): Promise<number> => {
@@ -312,15 +319,15 @@ async function serve(config: Config): Promise<void> {
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
-  const management: Management = { identity, queries, log, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
+  const management: Management = { identity, queries, log, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
     handler: createApp({
       oci: createOciHandler(answer, logger),
-      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), authenticate, logIn, subjectOf, addressOf }),
+      token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), identify, introduce, logIn, subjectOf, addressOf }),
       management: managementRouter(routes, management, identify),
-      varve: managementRouter(accessRoutes, management, identify),
+      varve: managementRouter(varveRoutes, management, identify),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
@@ -359,6 +366,7 @@ async function serve(config: Config): Promise<void> {
   ldap.close()
   await server.close(SHUTDOWN_MS)
   await recorder.drain()
+  await access.drain()
   await readModels.close()
   await queryPool.end()
   await opened.close()

@@ -1,7 +1,8 @@
 import type { Subject } from '../commands/access/rights.ts'
+import type { LoginWay } from '../commands/activity/events.ts'
 import type { Access } from '../identity/tokens/scope.ts'
-import type { Tokens } from '../identity/tokens/tokens.ts'
-import type { Login, LoginRefusal } from './login.ts'
+import type { TokenRefusal, Tokens } from '../identity/tokens/tokens.ts'
+import type { LoggedIn, Login, LoginRefusal } from './login.ts'
 import type { RequestHead } from './request-head.ts'
 import type { SubjectOf } from './subjects.ts'
 
@@ -9,10 +10,19 @@ import type { SubjectOf } from './subjects.ts'
 export type Scope = readonly Access[]
 
 /** Who asks, as they are at this moment, and what their token was given for; undefined: for all that they may do. */
-export type Identified = { readonly subject: Subject; readonly login: Login; readonly scope: Scope | undefined }
+export type Identified = {
+  readonly subject: Subject
+  readonly login: Login
+  readonly scope: Scope | undefined
+  /** How they logged in, where they did so just now. */
+  readonly by?: LoginWay
+}
 
-/** Why a request's credentials let nobody in. */
-export type AuthRefusal = LoginRefusal | { readonly refused: true; readonly reason: 'token'; readonly why: string }
+/** Why a request's credentials let nobody in. Of a token that has `ended`: whose it was. */
+export type AuthRefusal =
+  | LoginRefusal
+  | { readonly refused: true; readonly reason: 'token'; readonly why: TokenRefusal }
+  | { readonly refused: true; readonly reason: 'token'; readonly why: 'ended'; readonly login: Login }
 
 const DIRECTORY: AuthRefusal = { refused: true, reason: 'directory' }
 
@@ -24,7 +34,7 @@ export type Authenticate = (request: RequestHead, address: string) => Promise<Id
  * deleted ends every token and every remembered login at once.
  */
 export function createAuthenticator(options: {
-  readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
+  readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
   readonly tokens: Pick<Tokens, 'known' | 'verifyAccess'>
   /** Anonymous callers share a subject a month. */
   readonly anonymous: () => Subject
@@ -47,17 +57,18 @@ export function createAuthenticator(options: {
         if (login.kind === 'anonymous') return nobody(anonymous(), claims.access)
         const subject = await subjectOf(login)
         if (subject === 'unavailable') return DIRECTORY
-        return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended' } : { subject, login, scope: claims.access }
+        return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: claims.access }
       }
       case 'basic': {
         const decoded = Buffer.from(value, 'base64').toString()
         const colon = decoded.indexOf(':')
         if (colon < 0) return { refused: true, reason: 'credentials' }
-        const login = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
-        if ('refused' in login) return login
+        const loggedIn = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
+        if ('refused' in loggedIn) return loggedIn
+        const { by, ...login } = loggedIn
         const subject = await subjectOf(login)
         if (subject === 'unavailable') return DIRECTORY
-        return subject === 'ended' ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined }
+        return subject === 'ended' ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
       }
       default:
         return { refused: true, reason: 'credentials' }

@@ -1,3 +1,4 @@
+import type { LoginWay } from '../commands/activity/events.ts'
 import type { Sealer } from '../ports/key-store.ts'
 import type { createCredentialCheck } from '../identity/passwords/check.ts'
 import type { Verdict, Verifiers } from '../identity/passwords/verifiers.ts'
@@ -5,8 +6,11 @@ import type { RobotRow, UserRow } from '../projections/identity-queries.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { SettingsReader } from './settings.ts'
 
-/** Somebody who logged in, and by what: the event that set the secret. Another one there means that this login has ended. */
+/** Somebody who logged in, and what that rests on: the event that set the secret. Another one there means that this login has ended. */
 export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id: string; readonly credential: string }
+
+/** `by`: how they were verified. Absent where that is remembered from a minute before: it is no new login then. */
+export type LoggedIn = Login & { readonly by?: LoginWay }
 
 /** `wait`: after failures, or while too many passwords are checked. `directory`: it could not be asked. */
 export type LoginRefusal =
@@ -17,7 +21,8 @@ export type LoginRefusal =
 /** Where somebody whose password is not kept here logs in; `nobody` where there is no such place. */
 export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wrong' | 'unavailable' | 'nobody'>
 
-type Check = ReturnType<typeof createCredentialCheck<Login>>
+type Verified = Login & { readonly by: LoginWay }
+type Check = ReturnType<typeof createCredentialCheck<Verified>>
 
 const MAX_NAME_LENGTH = 255
 /** A secret of Varve's own is never so (RFC 7515 §3.1). */
@@ -34,6 +39,8 @@ export function createLogin(options: {
   readonly sealer: Sealer
   readonly verifiers: Verifiers
   readonly check: Check
+  /** Whose a credential is, where it was verified in the last minute. */
+  readonly known: (name: string, secret: string) => Verified | undefined
   readonly outside: OutsideLogin
   /** Whether a token of an OIDC issuer is of a workload that may log in as a robot. */
   readonly workload: (robot: RobotRow, token: string) => Promise<boolean>
@@ -42,7 +49,7 @@ export function createLogin(options: {
   readonly upgrade: (user: string, password: string) => void
   readonly now: () => Date
 }) {
-  const { identity, sealer, verifiers, check, outside, workload, settings, upgrade, now } = options
+  const { identity, sealer, verifiers, check, known, outside, workload, settings, upgrade, now } = options
 
   async function verify(sealed: UserRow['verifier'], secret: string): Promise<Verdict | 'busy'> {
     const verifier = sealed && (await sealer.open(sealed))
@@ -56,32 +63,34 @@ export function createLogin(options: {
     return project && identity.robotByName(name.slice(plus + 1), project.id)
   }
 
-  async function verifyRobot(name: string, secret: string): Promise<Login | 'wrong' | 'busy'> {
+  async function verifyRobot(name: string, secret: string): Promise<Verified | 'wrong' | 'busy'> {
     const robot = await robotNamed(name)
     const good = robot !== undefined && !robot.disabled && (robot.expiresAt === undefined || robot.expiresAt > now())
     const isWorkload = good && robot.workloads.length > 0 && ID_TOKEN.test(secret)
     const verdict = isWorkload ? ((await workload(robot, secret)) ? 'right' : 'wrong') : await verify(good ? robot.verifier : undefined, secret)
     if (verdict === 'busy') return verdict
-    return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential }
+    return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential, by: isWorkload ? 'workload-token' : 'robot-secret' }
   }
 
-  async function verifyUser(name: string, secret: string): Promise<Login | 'wrong' | 'busy' | 'unavailable'> {
+  async function verifyUser(name: string, secret: string): Promise<Verified | 'wrong' | 'busy' | 'unavailable'> {
     const user = await identity.userByName(name)
     if (user?.cliVerifier !== undefined && user.cliCredential !== undefined && (await verify(user.cliVerifier, secret)) === 'right') {
-      return { kind: 'user', id: user.id, credential: user.cliCredential }
+      return { kind: 'user', id: user.id, credential: user.cliCredential, by: 'cli-secret' }
     }
     if (user === undefined || user.source === 'ldap') {
       const login = await outside(name, secret)
-      return login === 'nobody' ? verifiers.verifyNobody(secret) : login
+      if (login === 'nobody') return verifiers.verifyNobody(secret)
+      return typeof login === 'string' ? login : { ...login, by: 'directory' }
     }
     if (user?.verifier === undefined) return verifiers.verifyNobody(secret)
     const verdict = await verify(user.verifier, secret)
     if (verdict === 'busy' || verdict === 'wrong') return verdict
     if (verdict === 'right, make anew') upgrade(user.id, secret)
-    return { kind: 'user', id: user.id, credential: user.credential }
+    return { kind: 'user', id: user.id, credential: user.credential, by: 'password' }
   }
 
-  return async function logIn(name: string, secret: string, address: string): Promise<Login | LoginRefusal> {
+  return async function logIn(name: string, secret: string, address: string): Promise<LoggedIn | LoginRefusal> {
+    const isRemembered = known(name, secret) !== undefined
     const { robot_name_prefix: prefix } = await settings()
     // What no name can be is not looked up: Postgres takes no such text.
     const lookUp = !isName(name) ? () => verifiers.verifyNobody(secret) : name.startsWith(prefix) ? () => verifyRobot(name.slice(prefix.length), secret) : () => verifyUser(name, secret)
@@ -91,7 +100,10 @@ export function createLogin(options: {
       unavailable = verified === 'unavailable'
       return verified === 'unavailable' ? 'busy' : verified
     })
-    if ('subject' in checked) return checked.subject
+    if ('subject' in checked) {
+      const { kind, id, credential, by } = checked.subject
+      return { kind, id, credential, ...(isRemembered ? {} : { by }) }
+    }
     if (unavailable) return { refused: true, reason: 'directory' }
     switch (checked.failed.status) {
       case 'wrong':

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Access } from '../identity/tokens/scope.ts'
 import type { Metrics } from './metrics.ts'
 import type { SettingsReader } from './settings.ts'
+import type { AccessRecorder } from '../commands/activity/record-access.ts'
 import type { PullRecorder } from '../commands/activity/record.ts'
 import type { Handle } from '../commands/handle.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -21,6 +22,7 @@ export type Registry = {
   readonly decisionRows: DecisionRows
   readonly handle: Handle
   readonly recorder: PullRecorder
+  readonly access: AccessRecorder
   readonly blobs: BlobStore
   readonly sessions: UploadSessions
   /** Waits until a position can be read; false where the signal aborts before, without one where that takes longer than a request waits. */

@@ -1,8 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import type { Caller } from '../commands/activity/record.ts'
+import type { Caller } from '../commands/activity/batches.ts'
+import type { AccessRecorder } from '../commands/activity/record-access.ts'
 import type { Subject } from '../commands/access/rights.ts'
 import type { CommandContext } from '../commands/handle.ts'
 import type { Sealer } from '../ports/key-store.ts'
+import { networkOf } from '../identity/passwords/delays.ts'
+import { reasonOf } from './refusals.ts'
 import type { AuthRefusal, Authenticate, Identified } from './authenticate.ts'
 import type { RequestHead } from './request-head.ts'
 
@@ -10,6 +13,7 @@ import type { RequestHead } from './request-head.ts'
 export type Requester = Identified & {
   /** As it stands in the log. */
   readonly caller: Caller
+  readonly address: string
   readonly requestId: string
   /** Aborts when the log has taken longer than a request waits for. */
   readonly command: () => CommandContext & { readonly signal: AbortSignal }
@@ -17,28 +21,47 @@ export type Requester = Identified & {
 
 export type Identify = (request: RequestHead, requestId: string) => Promise<Requester | AuthRefusal>
 
+/** Who makes a request whose credentials were looked at already. */
+export type Introduce = (request: RequestHead, requestId: string, found: Identified | AuthRefusal) => Promise<Requester | AuthRefusal>
+
 /** How long an append may take before its caller is told 503: a leader election must not break a docker push. */
 const LOG_PATIENCE_MS = 10_000
 const MAX_USER_AGENT = 256
 
-/** Finds out who makes a request, and how what they do is told to the log. */
+/**
+ * Finds out who makes a request, and how what they do is told to the log. Who logged in just now is on record before they are answered;
+ * who was not let in is noted, or counted.
+ */
 export function createIdentify(options: {
   readonly authenticate: Authenticate
+  readonly access: Pick<AccessRecorder, 'record' | 'refuse'>
   readonly sealer: Sealer
+  /** Anonymous callers share a subject a month. */
+  readonly anonymous: () => Subject
   readonly addressOf: (request: RequestHead) => string
   readonly now: () => Date
-}): Identify {
-  const { authenticate, sealer, addressOf, now } = options
+}): { readonly identify: Identify; readonly introduce: Introduce } {
+  const { authenticate, access, sealer, anonymous, addressOf, now } = options
   const callerOf = createCallers(sealer)
 
-  return async (request, requestId) => {
+  const introduce: Introduce = async (request, requestId, found) => {
     const address = addressOf(request)
-    const identified = await authenticate(request, address)
-    if ('refused' in identified) return identified
-    const caller = await callerOf(identified.subject, address, storable(request.headers['user-agent'] ?? ''))
+    const agent = storable(request.headers['user-agent'] ?? '')
+    if ('refused' in found) {
+      const login = found.reason === 'token' && found.why === 'ended' ? found.login : undefined
+      const refused = { source: login?.id ?? networkOf(address), reason: reasonOf(found), requestId }
+      const who = login ?? anonymous()
+      // Of somebody who was forgotten nothing can be sealed any more.
+      access.refuse(refused, () => callerOf(who, address, agent).catch(() => ({ kind: who.kind, subject: who.id })))
+      return found
+    }
+    const { subject, by } = found
+    const caller = await callerOf(subject, address, agent)
+    if (by !== undefined) await access.record({ what: 'login', by, caller, requestId })
     return {
-      ...identified,
+      ...found,
       caller,
+      address,
       requestId,
       command: () => ({
         actor: { kind: caller.kind, subject: caller.subject },
@@ -49,18 +72,21 @@ export function createIdentify(options: {
       }),
     }
   }
+  return { introduce, identify: async (request, requestId) => introduce(request, requestId, await authenticate(request, addressOf(request))) }
 }
+
+type Who = { readonly kind: Subject['kind']; readonly id: string; readonly name?: string }
 
 /** One caller object for the same person, address and agent: pulls in a batch share it, and its sealed part is made once. */
 function createCallers(sealer: Sealer) {
   const known = new LRUCache<string, Caller>({ max: 10_000 })
-  return async (who: Subject, address: string, userAgent: string): Promise<Caller> => {
-    const name = who.kind === 'anonymous' ? '' : who.name
+  return async (who: Who, address: string, userAgent: string): Promise<Caller> => {
+    const { name } = who
     // Neither an id nor an address holds a space, and no name a line's end.
-    const key = `${who.id} ${address} ${name}\n${userAgent}`
+    const key = `${who.id} ${address} ${name ?? ''}\n${userAgent}`
     const found = known.get(key)
     if (found !== undefined) return found
-    const clear = JSON.stringify({ ...(who.kind === 'anonymous' ? {} : { name }), address, userAgent })
+    const clear = JSON.stringify({ name, address, userAgent })
     const caller: Caller = { kind: who.kind, private: await sealer.seal(who.id, clear), subject: who.id }
     known.set(key, caller)
     return caller

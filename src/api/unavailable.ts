@@ -1,4 +1,4 @@
-import { LogUnavailableError } from '../commands/activity/record.ts'
+import { LogUnavailableError } from '../commands/activity/batches.ts'
 import { ContentionError } from '../commands/handle.ts'
 import { ClockError } from '../ports/event-log.ts'
 import { isPassing } from '../projections/runner.ts'

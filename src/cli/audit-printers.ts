@@ -1,3 +1,4 @@
+import { auditCursor } from '../projections/audit-queries.ts'
 import type { AuditEntry } from '../projections/audit-queries.ts'
 import { printable, tableLine, widthsOf } from './table.ts'
 
@@ -10,16 +11,11 @@ export type Printer = {
   lines(entries: readonly NamedEntry[]): string
 }
 
-/** An entry's cursor: from where a later reading goes on. */
-function cursorOf({ position, index, pull }: AuditEntry): string {
-  return pull === undefined ? position : `${position}.${index}`
-}
-
 /** A JSON line an entry; what an entry has not is left out. */
 export function jsonPrinter(): Printer {
   const line = (entry: NamedEntry): string =>
     JSON.stringify({
-      cursor: cursorOf(entry),
+      cursor: auditCursor(entry),
       time: entry.at.toISOString(),
       action: entry.action,
       repository: entry.repositoryName,
@@ -38,7 +34,7 @@ export function jsonPrinter(): Printer {
 type Cells = Readonly<Record<string, (entry: NamedEntry) => string>>
 
 const CSV: Cells = {
-  cursor: cursorOf,
+  cursor: auditCursor,
   time: (entry) => entry.at.toISOString(),
   action: (entry) => entry.action,
   repository: (entry) => entry.repositoryName ?? '',
@@ -76,13 +72,18 @@ const SHORT_DIGEST = 'sha256:'.length + 12
 
 const TABLE: Cells = {
   TIME: (entry) => entry.at.toISOString(),
-  ACTION: (entry) => entry.action + (entry.pull === undefined || (entry.pull.method === 'GET' && entry.pull.status === 200) ? '' : ` ${entry.pull.method} ${entry.pull.status}`),
+  ACTION: (entry) => entry.action + reasonOf(entry) + (entry.pull === undefined || (entry.pull.method === 'GET' && entry.pull.status === 200) ? '' : ` ${entry.pull.method} ${entry.pull.status}`),
   REPOSITORY: (entry) => entry.repositoryName ?? '',
   REFERENCE: (entry) => shortened(entry.tag ?? entry.pull?.reference ?? referencesOf(entry)),
   DIGEST: (entry) => shortened(entry.digest ?? ''),
   WHO: (entry) => entry.who.name ?? `${entry.who.kind}:${entry.who.id.slice(0, 8)}`,
   ADDRESS: (entry) => entry.address ?? '',
-  CURSOR: cursorOf,
+  CURSOR: auditCursor,
+}
+
+/** Of a refusal its reason, and how many like it a line stands for. */
+function reasonOf({ parameters: { reason, count } }: AuditEntry): string {
+  return (typeof reason === 'string' ? ` ${reason}` : '') + (typeof count === 'number' ? ` ×${count}` : '')
 }
 
 function referencesOf({ parameters }: AuditEntry): string {

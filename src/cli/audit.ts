@@ -5,7 +5,7 @@ import { comparePositions, parsePosition } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { repositoryKey } from '../ports/streams.ts'
 import { parseTime } from '../ports/time.ts'
-import { ACTIONS } from '../projections/audit.ts'
+import { AUDIT_CODES } from '../projections/audit.ts'
 import { auditPage, projectId, projectNames, pullsOfLog } from '../projections/audit-queries.ts'
 import type { AuditCursor, AuditEntry, AuditFilter } from '../projections/audit-queries.ts'
 import { catalogueGroup, isVersionGone, trailGroup } from '../projections/read-models.ts'
@@ -17,7 +17,6 @@ import { outputGone, print } from './output.ts'
 
 const PAGE = 1_000
 const TABLE_LIMIT = 1_000
-const CODES: readonly string[] = [...Object.values(ACTIONS), 'pull']
 
 type Options = {
   readonly actor?: string
@@ -43,7 +42,7 @@ export function auditCommand(program: Command, withRegistry: WithRegistry): void
     .command('audit')
     .description('say who pushed, pulled or deleted what, and when, in the order in which it happened')
     .option('--actor <name or id>', 'only what this user did')
-    .option('--action <code>', `only this: ${CODES.join(', ')}`)
+    .option('--action <code>', `only this: ${AUDIT_CODES.join(', ')}`)
     .option('--repository <project/path>', 'only what happened to this repository')
     .option('--tag <tag>', 'only what named this tag')
     .option('--digest <digest>', 'only what named this digest')
@@ -160,7 +159,7 @@ function limitOf({ limit, csv, json }: Options): number {
 async function filterOf(opened: Opened, options: Options, end: Position | undefined): Promise<AuditFilter> {
   const { actor, action, repository, tag, digest, since, until } = options
   if (actor === '') throw new FilterError('--actor is a name or an id')
-  if (action !== undefined && !CODES.includes(action)) throw new FilterError(`--action is one of ${CODES.join(', ')}, not ${action}`)
+  if (action !== undefined && !AUDIT_CODES.includes(action)) throw new FilterError(`--action is one of ${AUDIT_CODES.join(', ')}, not ${action}`)
   return {
     ...(actor === undefined ? {} : { actor }),
     ...(action === undefined ? {} : { action }),

@@ -1,5 +1,5 @@
 import type { EventKind } from '../ports/event.ts'
-import { ProcessStarted, PullsRecorded } from './activity/events.ts'
+import { AccessRecorded, ProcessStarted, PullsRecorded } from './activity/events.ts'
 import { LogNamed } from './log/events.ts'
 import { groupEvents } from './group/events.ts'
 import { keysEvents } from './keys/events.ts'
@@ -27,4 +27,5 @@ export const eventTypes: readonly EventKind[] = [
   ...repositoryEvents,
   ProcessStarted,
   PullsRecorded,
+  AccessRecorded,
 ]

@@ -30,6 +30,8 @@ export interface Sealer {
   seal(subject: string, clear: string): Promise<Sealed>
   /** Undefined where the subject was forgotten. Rejects where the key is absent: nothing removes one without a tombstone. */
   open(sealed: Sealed): Promise<string | undefined>
+  /** Destroys a subject's key, durably and in memory: what was sealed with it is opened by nobody any more. May be repeated. */
+  forget(subject: string): Promise<void>
 }
 
 /** The id of the key that seals what is nobody's: password verifiers, signing keys, credentials of third parties. */

@@ -33,4 +33,5 @@ export const streams = {
   repository: (key: RepositoryKey) => `repository-${key}`,
   upload: (id: string) => `upload-${id}`,
   activity: (boot: string) => `activity-${boot}`,
+  access: (boot: string) => `access-${boot}`,
 }

@@ -7,6 +7,8 @@ import type { FactOf, Recorded } from '../ports/event.ts'
 import { comparePositions, position, positionLog, positionNumber } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
+import { ACCESS_ACTIONS } from './audit.ts'
+import { subjectKey } from './caller.ts'
 import { isActivity } from './facts.ts'
 import type { Reads } from './projection.ts'
 
@@ -71,6 +73,12 @@ type EntryRow = {
 }
 
 const PULL = 'pull'
+const BATCHED: ReadonlySet<string> = new Set([PULL, ...ACCESS_ACTIONS])
+
+/** An entry's cursor as text: from where a later reading goes on. Those of a batch say their place in it. */
+export function auditCursor({ position, index, action }: AuditCursor & Pick<AuditEntry, 'action'>): string {
+  return BATCHED.has(action) ? `${position}.${index}` : position
+}
 
 /**
  * A page of the trail up to `end`, after a cursor, in the order of positions. `pulls`: whether pulls of manifests are among it.
@@ -85,27 +93,24 @@ export async function auditPage(
   const values: unknown[] = []
   const value = (each: unknown): string => `$${values.push(each)}`
   const after = value(range.after === undefined ? '-1' : String(positionNumber(range.after.position)))
+  const later = `(pos, idx) > (${after}, ${value(range.after?.index ?? 0)})`
   const limit = value(range.limit)
   const common = [`pos <= ${value(String(positionNumber(range.end)))}`, ...commonConditions(schema, filter, value)]
   const arms = [
-    ...(filter.action === PULL ? [] : [trailArm(schema, [`pos > ${after}`, ...common, ...trailConditions(filter, value)], limit)]),
+    ...(filter.action === PULL ? [] : [trailArm(schema, [later, ...common, ...trailConditions(filter, value)], limit)]),
     ...(range.pulls && (filter.action ?? PULL) === PULL
-      ? [pullsArm(schema, [`(pos, idx) > (${after}, ${value(range.after?.index ?? 0)})`, ...common, ...pullConditions(schema, filter, value)], limit)]
+      ? [pullsArm(schema, [later, ...common, ...pullConditions(schema, filter, value)], limit)]
       : []),
   ]
   if (arms.length === 0) return []
   const { rows } = await pool.query<EntryRow>(
     `select e.pos, e.idx, e.at, e.action, repository.value as repository, e.tag, coalesce(e.digest, digest.value) as digest, e.parameters,
-            reference.value as reference, subject.value as subject, name.value as name, address.value as address, agent.value as agent,
-            e.request, e.head, e.status
+            reference.value as reference, who.subject, who.name, who.address, who.agent, e.request, e.head, e.status
      from (select * from (${arms.join(' union all ')}) arms order by pos, idx limit ${limit}) e
      left join ${schema}.repository_names repository on repository.n = e.repository
      left join ${schema}.digests digest on digest.n = e.numbered_digest
      left join ${schema}.pull_references reference on reference.n = e.reference
-     left join ${schema}.subjects subject on subject.n = e.subject
-     left join ${schema}.names name on name.n = e.name
-     left join ${schema}.addresses address on address.n = e.address
-     left join ${schema}.agents agent on agent.n = e.agent
+     left join ${schema}.callers who on who.caller = e.caller
      order by e.pos, e.idx`,
     values,
   )
@@ -121,8 +126,8 @@ function commonConditions(schema: string, { actor, repository, since, until }: A
     ...(actor === undefined
       ? []
       : [
-          `(subject in (select n from ${schema}.subjects where value = any(${value(SUBJECT_KINDS.map((kind) => `${kind}:${actor.toLowerCase()}`))}))
-            or name in (select n from ${schema}.names where value = ${value(actor)}))`,
+          `caller in (select caller from ${schema}.callers
+             where subject = any(${value(SUBJECT_KINDS.map((kind) => subjectKey(kind, actor.toLowerCase())))}) or name = ${value(actor)})`,
         ]),
     ...(repository === undefined ? [] : [`repository = (select n from ${schema}.repository_names where value = ${value(repository)})`]),
     ...(since === undefined ? [] : [since instanceof Date ? `at >= ${value(since)}` : `pos >= ${value(String(positionNumber(since)))}`]),
@@ -147,14 +152,14 @@ function pullConditions(schema: string, { tag, digest }: AuditFilter, value: Add
 }
 
 function trailArm(schema: string, conditions: readonly string[], limit: string): string {
-  return `(select pos, 0 as idx, at, action, repository, tag, digest, null::integer as numbered_digest, parameters, null::integer as reference,
-                  subject, name, address, agent, request, null::boolean as head, null::integer as status
-           from ${schema}.trail where ${conditions.join(' and ')} order by pos limit ${limit})`
+  return `(select pos, idx, at, action, repository, tag, digest, null::integer as numbered_digest, parameters, null::integer as reference,
+                  caller, request, null::boolean as head, null::integer as status
+           from ${schema}.trail where ${conditions.join(' and ')} order by pos, idx limit ${limit})`
 }
 
 function pullsArm(schema: string, conditions: readonly string[], limit: string): string {
   return `(select pos, idx, at, '${PULL}' as action, repository, null::text as tag, null::text as digest, digest as numbered_digest, null::text as parameters,
-                  reference, subject, name, address, agent, request, head, status
+                  reference, caller, request, head, status
            from ${schema}.pulls where ${conditions.join(' and ')} order by pos, idx limit ${limit})`
 }
 

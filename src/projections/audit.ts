@@ -1,18 +1,20 @@
+import type { AccessData, AccessEntry } from '../commands/activity/events.ts'
 import type { LogFact } from '../commands/log/events.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
 import { repositoryOfStream } from '../ports/streams.ts'
-import { callerColumns, callerRow } from './caller.ts'
+import { callerColumns, callerOf, callers, subjectKey } from './caller.ts'
 import { isActivity, isContent, stateFact } from './facts.ts'
 import type { IdentityFact, StateFact } from './facts.ts'
-import { put } from './projection.ts'
-import type { Change, Projection, Row, Table } from './projection.ts'
+import { put, set } from './projection.ts'
+import type { Change, FoldContext, Projection, Row, Table } from './projection.ts'
 
-/** A row for each event of the state lane: codes and parameters; the words are made at the edge. */
+/** A row for each event of the state lane, and for each entry of access: codes and parameters; the words are made at the edge. */
 export const trail: Table = {
   name: 'trail',
   columns: {
     pos: 'bigint',
+    idx: 'integer',
     at: 'timestamptz',
     action: 'text',
     repository: { numbered: 'repository_names' },
@@ -21,32 +23,79 @@ export const trail: Table = {
     parameters: 'text',
     ...callerColumns,
   },
-  key: ['pos'],
+  key: ['pos', 'idx'],
   once: true,
   indexes: ['(repository, pos)', '(action, pos)'],
 }
 
-/** What was done to the registry, by whom, from where. */
+/** What was done to the registry, by whom, from where; and who logged in, was refused, or read the trail. */
 export const audit: Projection = {
   name: 'audit',
-  tables: [trail],
-  needs: (event) => (isActivity(event) || event.private === undefined ? {} : { sealed: [event.private] }),
+  tables: [trail, callers],
+  needs(event) {
+    if (!isActivity(event)) return event.private === undefined ? {} : { sealed: [event.private] }
+    return event.type === 'AccessRecorded' ? { sealed: event.data.callers.flatMap((caller) => (caller.private === undefined ? [] : [caller.private])) } : {}
+  },
   fold(recorded, context): readonly Change[] {
     const { event } = recorded
-    if (isActivity(event)) return []
+    if (isActivity(event)) return event.type === 'AccessRecorded' ? accessChanges(recorded, event.data, context) : []
+    const fact = stateFact(event)
+    const { caller, change } = callerOf({ ...event.actor, ...(event.private === undefined ? {} : { private: event.private }) }, context)
     const row = {
       pos: positionNumber(recorded.position),
+      idx: 0,
       at: event.at,
       repository: repositoryOfStream(recorded.stream) ?? null,
       tag: null,
       digest: null,
       parameters: '{}',
-      ...callerRow(event.actor.kind, event.actor.subject, context.opened(event.private), event.requestId),
-      ...described(stateFact(event), recorded),
+      caller,
+      request: event.requestId ?? null,
+      ...described(fact, recorded),
     }
-    return [put(trail, row)]
+    return [change, put(trail, row), ...(fact.type === 'SubjectForgotten' ? [blanked(fact.data.user)] : [])]
   },
 }
+
+function blanked(user: string): Change {
+  return set(callers, { subject: subjectKey('user', user) }, { name: null, address: null, agent: null })
+}
+
+function accessChanges(recorded: Recorded, data: AccessData, context: FoldContext): Change[] {
+  const pos = positionNumber(recorded.position)
+  const at = Date.parse(recorded.event.at)
+  const who = data.callers.map((caller) => callerOf(caller, context))
+  const rows = data.entries.map((entry, idx): Change => {
+    const caller = who[entry.caller]?.caller
+    if (caller === undefined) throw new Error(`entry ${recorded.event.id}.${idx} names no caller`)
+    const request = 'request' in entry ? entry.request : null
+    const when = new Date(at + entry.milliseconds).toISOString()
+    return put(trail, { pos, idx, at: when, repository: null, tag: null, digest: null, caller, request, ...accessDescribed(entry) })
+  })
+  return [...who.map(({ change }) => change), ...rows]
+}
+
+function accessDescribed(entry: AccessEntry): Row {
+  const said = (action: (typeof ACCESS_ACTIONS)[number], parameters: object): Row => ({ action, parameters: JSON.stringify(parameters) })
+  switch (entry.what) {
+    case 'login':
+      return said('login', { by: entry.by })
+    case 'token': {
+      const { access, refresh, seconds } = entry
+      return said('token.issued', { access, refresh, seconds })
+    }
+    case 'refusal':
+    case 'refusals': {
+      const { action, project, reason, repository = null } = entry
+      return { ...said('refused', { action, count: 'count' in entry ? entry.count : undefined, project, reason }), repository }
+    }
+    case 'reading':
+      return said(entry.of === 'trail' ? 'trail.read' : 'access.read', { asked: entry.asked, exported: entry.exported })
+  }
+}
+
+/** The codes of the entries of access. */
+export const ACCESS_ACTIONS = ['login', 'token.issued', 'refused', 'trail.read', 'access.read'] as const
 
 function described(fact: StateFact, recorded: Recorded): Row {
   const action = ACTIONS[fact.type]
@@ -93,7 +142,7 @@ function inClear(fact: IdentityFact | LogFact): Readonly<Record<string, unknown>
 
 const SEALED: ReadonlySet<string> = new Set(['person', 'verifier', 'privateKey', 'key', 'sealed'])
 
-/** The codes of the trail. `pull` stands beside them for the rows of the pulls. */
+/** The codes of the state lane's events. `pull` stands beside them for the rows of the pulls. */
 export const ACTIONS = {
   LogNamed: 'log.named',
   RegistryCreated: 'registry.created',
@@ -135,3 +184,6 @@ export const ACTIONS = {
   ManifestDeleted: 'manifest.deleted',
   BlobDeleted: 'blob.deleted',
 } as const satisfies Record<StateFact['type'], string>
+
+/** What the trail can be asked for by its code. */
+export const AUDIT_CODES: readonly string[] = [...Object.values(ACTIONS), ...ACCESS_ACTIONS, 'pull']

@@ -1,21 +1,37 @@
-import type { Column, PrivatePart, Row } from './projection.ts'
+import { hash } from 'node:crypto'
+import type { Sealed } from '../ports/key-store.ts'
+import { put } from './projection.ts'
+import type { Change, Column, FoldContext, Table } from './projection.ts'
 
-/** Who did it and by which request. What is personal is a number: it stands in clear once, where it can be blanked. */
-export const callerColumns = {
-  subject: { numbered: 'subjects' },
-  name: { numbered: 'names' },
-  address: { numbered: 'addresses' },
-  agent: { numbered: 'agents' },
-  request: 'text',
-} as const satisfies Record<string, Column>
+/**
+ * Who did something, from where and with what: once for each sealed part that ever stood in an event, so that nobody shares a row with
+ * somebody else. What is personal stands in clear here and nowhere else of the trail: to forget somebody is to blank their rows.
+ */
+export const callers: Table = {
+  name: 'callers',
+  columns: { subject: 'text', caller: { numbered: 'caller_keys' }, name: 'text', address: 'text', agent: 'text' },
+  key: ['subject', 'caller'],
+  // What was blanked stays so, whatever comes after.
+  keep: ['name', 'address', 'agent'],
+  indexes: ['unique (caller)', '(name) where name is not null'],
+}
 
-/** `opened` is what the actor's sealed part says, undefined where there is none or the person was forgotten. */
-export function callerRow(kind: string, subject: string, opened: PrivatePart | undefined, request: string | undefined): Row {
-  return {
-    subject: `${kind}:${subject}`,
-    name: opened?.name ?? null,
-    address: opened?.address ?? null,
-    agent: opened?.userAgent ?? null,
-    request: request ?? null,
-  }
+/** Who it was, as other tables name them, and by which request. */
+export const callerColumns = { caller: { numbered: 'caller_keys' }, request: 'text' } as const satisfies Record<string, Column>
+
+type Who = { readonly kind: string; readonly subject: string; readonly private?: Sealed }
+
+/** What a row says in `caller`, and the caller's own row. */
+export function callerOf({ kind, subject, private: sealed }: Who, context: FoldContext): { readonly caller: string; readonly change: Change } {
+  const who = subjectKey(kind, subject)
+  // Told by what is in the log, not by what it says: forgetting changes no number.
+  const caller = sealed === undefined ? who : hash('sha256', sealed, 'base64url')
+  const opened = context.opened(sealed)
+  const row = { subject: who, caller, name: opened?.name ?? null, address: opened?.address ?? null, agent: opened?.userAgent ?? null }
+  return { caller, change: put(callers, row) }
+}
+
+/** How a subject stands in `callers`. */
+export function subjectKey(kind: string, subject: string): string {
+  return `${kind}:${subject}`
 }

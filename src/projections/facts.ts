@@ -16,7 +16,7 @@ export type IdentityFact = SettingsFact | KeysFact | UsersFact | UserFact | Grou
 export type ContentFact = UploadFact | RepositoryFact
 export type StateFact = LogFact | IdentityFact | ContentFact
 
-const ACTIVITY: ReadonlySet<string> = new Set<ActivityFact['type']>(['ProcessStarted', 'PullsRecorded'])
+const ACTIVITY: ReadonlySet<string> = new Set<ActivityFact['type']>(['ProcessStarted', 'PullsRecorded', 'AccessRecorded'])
 const CONTENT: ReadonlySet<string> = new Set<ContentFact['type']>([
   'BlobUploaded', 'BlobMounted', 'RepositoryCreated', 'ManifestPushed', 'TagAssigned', 'TagDeleted', 'ManifestDeleted', 'BlobDeleted',
 ])

@@ -1,11 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import type { Manifest } from '../oci/manifest.ts'
-import type { Recorded } from '../ports/event.ts'
+import type { SubjectForgotten } from '../commands/user/events.ts'
+import type { Event, FactOf, Recorded } from '../ports/event.ts'
 import type { Sealed } from '../ports/key-store.ts'
 import type { FoldContext, PrivatePart, Projection, Reads } from './projection.ts'
 
 const MAX_REMEMBERED = 5_000
-/** What was opened before a person was forgotten is used no longer than this. */
+/** Another process may have forgotten somebody whose event is still to come. */
 const REMEMBERED_MS = 60_000
 const MANIFESTS_AT_ONCE = 16
 
@@ -32,6 +33,10 @@ export function createReader(reads: Reads, projections: readonly Projection[]) {
       const wanted: (() => Promise<void>)[] = []
       const manifests = new Map<Recorded, Manifest | undefined>()
       for (const recorded of events) {
+        if (isForgetting(recorded.event)) {
+          await reads.forgotten(recorded.event.data.user)
+          remembered.clear()
+        }
         for (const projection of projections) {
           const needs = projection.needs(recorded.event)
           for (const each of needs.sealed ?? []) sealed.add(each)
@@ -52,4 +57,8 @@ export function createReader(reads: Reads, projections: readonly Projection[]) {
       }
     },
   }
+}
+
+function isForgetting(event: Event): event is Event<FactOf<typeof SubjectForgotten>> {
+  return event.type === 'SubjectForgotten'
 }

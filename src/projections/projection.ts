@@ -55,6 +55,8 @@ export type Reads = {
   /** A manifest never changes. Undefined where its bytes are gone. */
   readonly manifest: (digest: Digest, mediaType: string) => Promise<Manifest | undefined>
   readonly openPrivate: (sealed: Sealed) => Promise<PrivatePart | undefined>
+  /** The log says that somebody was forgotten: from here on nothing of theirs is opened, also not by a key that was remembered or restored. */
+  readonly forgotten: (subject: string) => Promise<void>
 }
 
 /** What a fold of one event will ask its context for. */

@@ -1,7 +1,7 @@
 import type { PullsData } from '../commands/activity/events.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
-import { callerColumns, callerRow } from './caller.ts'
+import { callerColumns, callerOf } from './caller.ts'
 import { isActivity } from './facts.ts'
 import { put } from './projection.ts'
 import type { Change, FoldContext, Projection, Table } from './projection.ts'
@@ -45,9 +45,9 @@ export const pulls: Projection = {
 }
 
 function changesOf(recorded: Recorded, at: number, data: PullsData, context: FoldContext): Change[] {
-  const callers = data.callers.map((caller) => ({ ...caller, opened: context.opened(caller.private) }))
+  const callers = data.callers.map((caller) => callerOf(caller, context))
   const pos = positionNumber(recorded.position)
-  const changes: Change[] = []
+  const changes: Change[] = callers.map(({ change }) => change)
   for (const [idx, pull] of data.pulls.entries()) {
     const [callerIndex, artifactIndex, milliseconds, request, reference = null, method = null, status = null] = pull
     const caller = callers[callerIndex]
@@ -58,8 +58,7 @@ function changesOf(recorded: Recorded, at: number, data: PullsData, context: Fol
     const blob = artifact.blob === true
     const head = method === 'HEAD'
     if (!blob) {
-      const who = callerRow(caller.kind, caller.subject, caller.opened, request)
-      changes.push(put(pullRows, { pos, idx, at: when, repository, digest, reference, ...who, head, status: status ?? 200 }))
+      changes.push(put(pullRows, { pos, idx, at: when, repository, digest, reference, caller: caller.caller, request, head, status: status ?? 200 }))
     }
     if (!head && (status === null || status === 200 || (blob && status === 206))) {
       changes.push({ kind: 'add', table: counters, key: { repository, digest, blob }, count: ONE, latest: { last_pulled: when } })

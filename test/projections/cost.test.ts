@@ -13,7 +13,6 @@ import { catalogueQueries } from '../../src/projections/catalogue-queries.ts'
 import { createRows } from '../../src/projections/versioned-queries.ts'
 import { catalogueGroup, createVersion, prepareRegister, schemaName } from '../../src/projections/read-models.ts'
 import { openFolder } from '../../src/projections/runner.ts'
-import { createRows } from '../../src/projections/versioned-queries.ts'
 import { createPool } from '../../src/storage/postgres/pool.ts'
 import { eventOf } from '../storage/events/contract.ts'
 import { testDatabase } from '../support/postgres.ts'
@@ -45,7 +44,7 @@ describe(`a repository of ${TAGS} tags`, () => {
     await prepareRegister(pool)
     const version = await createVersion(pool)
     queries = catalogueQueries(createRows(pool, () => schemaName(version)))
-    folder = await openFolder(pool, schemaName(version), catalogueGroup, { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined) })
+    folder = await openFolder(pool, schemaName(version), catalogueGroup, { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined), forgotten: () => Promise.resolve() })
     for (const repository of [large, small]) await fold(streams.repository(repository), 0, [RepositoryCreated({}), pushed])
     for (let from = 0; from < TAGS; from += 10_000) {
       await fold(streams.repository(large), 2 + from, Array.from({ length: 10_000 }, (_, index) => TagAssigned({ tag: tagOf(from + index), digest })))

@@ -44,6 +44,7 @@ async function write(seed: number, events: number): Promise<Written> {
       const clear = await sealer.open(sealed)
       return clear === undefined ? undefined : (JSON.parse(clear) as PrivatePart)
     },
+    forgotten: () => Promise.resolve(),
   }
   const readers = {
     async manifest(text: string) {
@@ -113,7 +114,7 @@ describe('the read models', () => {
   }
 
   it.each([
-    { seed: 1, events: 500, sizes: 'one', next: () => 1 },
+    { seed: 1, events: 800, sizes: 'one', next: () => 1 },
     { seed: 2, events: 2_000, sizes: 'seven', next: () => 7 },
     { seed: 3, events: 6_000, sizes: 'thousands', next: () => 3_000 },
     { seed: 4, events: 3_000, sizes: 'up to 40', next: batches(4, 40) },
@@ -124,7 +125,7 @@ describe('the read models', () => {
     for (const group of groups) await foldInBatches(pool, schema, group, written, next)
     const expected = linesOf(written.expected)
     for (const [name, rows] of Object.entries(await read(pool, schema))) expect({ name, rows }).toEqual({ name, rows: expected[name] })
-    expect(Object.values(expected).every((rows) => rows.length > 0)).toBe(true)
+    expect(Object.entries(expected).flatMap(([name, rows]) => (rows.length > 0 ? [] : [name]))).toEqual([])
   })
 
   it('are tried on histories that hold every type of event', async () => {
@@ -177,7 +178,7 @@ describe('the read models', () => {
         ['heads', `update ${schema}.heads set revision = revision + 1 where ctid = (select min(ctid) from ${schema}.heads)`],
         ['pull_counts', `update ${schema}.pull_counts set pulls = pulls + 1 where ctid = (select min(ctid) from ${schema}.pull_counts)`],
         ['trail', `delete from ${schema}.trail where pos = (select max(pos) from ${schema}.trail)`],
-        ['names', `update ${schema}.names set value = 'mallory' where n = 1`],
+        ['callers', `update ${schema}.callers set name = 'mallory' where ctid = (select min(ctid) from ${schema}.callers)`],
       ]
       for (const [, statement = ''] of tampering) await ownPool.query(statement)
       const differences = await verify(rebuilding)

@@ -1,7 +1,9 @@
-import type { ActivityFact } from '../../src/commands/activity/events.ts'
+import { createHash } from 'node:crypto'
+import type { AccessEntry, ActivityFact } from '../../src/commands/activity/events.ts'
 import type { RepositoryFact } from '../../src/commands/repository/events.ts'
 import type { UploadFact } from '../../src/commands/upload/events.ts'
 import type { Event, Recorded } from '../../src/ports/event.ts'
+import { separateAccess } from './separate-access.ts'
 import { identityWords, isOfIdentity, separateIdentity } from './separate-identity.ts'
 
 /*
@@ -32,6 +34,7 @@ type Document = {
 export async function separateFold(events: readonly Recorded[], readers: Readers): Promise<Tables> {
   const heads = new Map<string, Mutable>()
   const identity = separateIdentity(readers.open)
+  const access = separateAccess()
   const repositories = new Map<string, Mutable>()
   const manifests = new Map<string, Mutable>()
   const blobs = new Map<string, Mutable>()
@@ -40,13 +43,14 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
   const pulls: Mutable[] = []
   const counts = new Map<string, Mutable>()
   const trail: Mutable[] = []
+  const callers = new Map<string, Mutable>()
   let ordinal = 0
   let asOf = ''
 
   for (const recorded of events) {
     const { event, stream } = recorded
     const pos = recorded.position.split('-')[1] ?? ''
-    if (stream.startsWith('activity-')) {
+    if (stream.startsWith('activity-') || stream.startsWith('access-')) {
       await foldActivity(event as Event<ActivityFact>, pos)
       continue
     }
@@ -55,12 +59,14 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     if (isOfIdentity(stream) || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
     await foldTrail(event, stream, pos)
     if (isOfIdentity(stream)) await identity.fold(recorded, asOf, ordinal)
+    access.fold(recorded, asOf)
     if (stream.startsWith('upload-')) foldUpload(event as Event<UploadFact>)
     if (stream.startsWith('repository-')) await foldRepository(event as Event<RepositoryFact>, stream.slice('repository-'.length), pos)
   }
   return {
     heads: [...heads.values()],
     ...identity.tables(),
+    ...access.tables(),
     repositories: [...repositories.values()],
     repository_counts: [...Map.groupBy(repositories.values(), ({ project }) => project)].map(([project = null, of]) => ({ project, repositories: String(of.length) })),
     tags,
@@ -69,6 +75,7 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     pulls,
     pull_counts: [...counts.values()],
     trail,
+    callers: [...callers.values()],
   }
 
   function foldUpload({ data: { repository, digest, size } }: Event<UploadFact>): void {
@@ -149,20 +156,44 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     return clear === undefined ? {} : (JSON.parse(clear) as Personal)
   }
 
+  /** Who it was: a row for each sealed part, and one for a subject's events without any. */
+  async function callerKey(kind: string, id: string, sealed: string | undefined): Promise<string> {
+    const subject = `${kind}:${id}`
+    const caller = sealed === undefined ? subject : createHash('sha256').update(sealed).digest('base64url')
+    const who = await personal(sealed)
+    callers.set(caller, { subject, caller, name: who.name ?? null, address: who.address ?? null, agent: who.userAgent ?? null })
+    return caller
+  }
+
+  async function foldAccess({ at, data }: Extract<Event<ActivityFact>, { type: 'AccessRecorded' }>, pos: string): Promise<void> {
+    const keys: string[] = []
+    for (const { kind, subject, private: sealed } of data.callers) keys.push(await callerKey(kind, subject, sealed))
+    for (const [idx, entry] of data.entries.entries()) {
+      const { action, shown } = accessWords(entry)
+      trail.push({
+        pos, idx, at: new Date(new Date(at).getTime() + entry.milliseconds).toISOString(), action,
+        repository: 'repository' in entry ? (entry.repository ?? null) : null, tag: null, digest: null,
+        parameters: sorted(JSON.parse(JSON.stringify(shown)) as Record<string, unknown>),
+        caller: keys[entry.caller] ?? 'none', request: 'request' in entry ? entry.request : null,
+      })
+    }
+  }
+
   async function foldActivity(event: Event<ActivityFact>, pos: string): Promise<void> {
     if (event.type === 'ProcessStarted') return
-    const { callers, artifacts } = event.data
+    if (event.type === 'AccessRecorded') return foldAccess(event, pos)
+    const { artifacts } = event.data
+    const keys: string[] = []
+    for (const { kind, subject, private: sealed } of event.data.callers) keys.push(await callerKey(kind, subject, sealed))
     for (const [idx, pull] of event.data.pulls.entries()) {
       const [callerIndex, artifactIndex, milliseconds, request, reference, method, status] = pull
-      const [caller, artifact] = [callers[callerIndex], artifacts[artifactIndex]]
+      const [caller, artifact] = [keys[callerIndex], artifacts[artifactIndex]]
       if (caller === undefined || artifact === undefined) throw new Error('a pull names no caller or artifact')
       const at = new Date(new Date(event.at).getTime() + milliseconds).toISOString()
       const { repository, digest } = artifact
-      const who = await personal(caller.private)
       if (artifact.blob === undefined) {
         pulls.push({
-          pos, idx, at, repository, digest, reference: reference ?? null, subject: `${caller.kind}:${caller.subject}`,
-          name: who.name ?? null, address: who.address ?? null, agent: who.userAgent ?? null, request, head: method === 'HEAD', status: status ?? 200,
+          pos, idx, at, repository, digest, reference: reference ?? null, caller, request, head: method === 'HEAD', status: status ?? 200,
         })
       }
       const whole = status === undefined || status === null || status === 200
@@ -176,21 +207,18 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
   }
 
   async function foldTrail(event: Event, stream: string, pos: string): Promise<void> {
-    const who = await personal(event.private)
     const data = event.data as Readonly<Record<string, unknown>>
     const { action, shown } = isOfIdentity(stream) ? identityWords(event, stream) : wordsOf(event.type, data)
     trail.push({
       pos,
+      idx: 0,
       at: event.at,
       action,
       repository: stream.startsWith('repository-') ? stream.slice('repository-'.length) : stream.startsWith('upload-') ? String(data['repository']) : null,
       tag: typeof data['tag'] === 'string' ? data['tag'] : null,
       digest: typeof data['digest'] === 'string' ? data['digest'] : null,
       parameters: sorted(shown),
-      subject: `${event.actor.kind}:${event.actor.subject}`,
-      name: who.name ?? null,
-      address: who.address ?? null,
-      agent: who.userAgent ?? null,
+      caller: await callerKey(event.actor.kind, event.actor.subject, event.private),
       request: event.requestId ?? null,
     })
   }
@@ -229,5 +257,21 @@ function wordsOfType(type: string): { readonly action: string; readonly shown: r
       return { action: 'blob.deleted', shown: [] }
     default:
       throw new Error(`the separate fold does not know ${type}`)
+  }
+}
+
+/** What the trail shows of an entry of access. */
+function accessWords(entry: AccessEntry): { readonly action: string; readonly shown: Readonly<Record<string, unknown>> } {
+  switch (entry.what) {
+    case 'login':
+      return { action: 'login', shown: { by: entry.by } }
+    case 'token':
+      return { action: 'token.issued', shown: { access: entry.access, seconds: entry.seconds, refresh: entry.refresh } }
+    case 'refusal':
+      return { action: 'refused', shown: { reason: entry.reason, action: entry.action, project: entry.project } }
+    case 'refusals':
+      return { action: 'refused', shown: { reason: entry.reason, action: entry.action, project: entry.project, count: entry.count } }
+    case 'reading':
+      return { action: entry.of === 'trail' ? 'trail.read' : 'access.read', shown: { asked: entry.asked, exported: entry.exported } }
   }
 }

@@ -19,7 +19,7 @@ it('stops at an event of a type that this release does not know, and keeps what 
   const log = await openPostgresLog(database.connection, createCodec(eventTypes))
   const pool = createPool({ ...database.connection, pipeline: true })
   await prepareRegister(pool)
-  const reads = { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined) }
+  const reads = { manifest: () => Promise.resolve(undefined), openPrivate: () => Promise.resolve(undefined), forgotten: () => Promise.resolve() }
   const folder = await openFolder(pool, schemaName(await createVersion(pool)), catalogueGroup, reads)
   const nobody = { onCommitted: () => undefined, onInterrupted: () => undefined, onResumed: () => undefined }
   const ended = follow({ log, folder, group: catalogueGroup, signal: new AbortController().signal, pace: undefined, ...nobody })

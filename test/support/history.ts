@@ -1,5 +1,5 @@
-import { PULL_COLUMNS, ProcessStarted, PullsRecorded } from '../../src/commands/activity/events.ts'
-import type { PullRow, PullsData } from '../../src/commands/activity/events.ts'
+import { AccessRecorded, LOGIN_WAYS, PULL_COLUMNS, ProcessStarted, PullsRecorded, REFUSAL_REASONS } from '../../src/commands/activity/events.ts'
+import type { AccessData, AccessEntry, PullRow, PullsData } from '../../src/commands/activity/events.ts'
 import { LogNamed } from '../../src/commands/log/events.ts'
 import { decide } from '../../src/commands/repository/decide.ts'
 import type { PushManifest, RepositoryCommand } from '../../src/commands/repository/decide.ts'
@@ -20,7 +20,7 @@ import type { BlobStore } from '../../src/ports/blob-store.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
 import type { Actor, Event, Fact } from '../../src/ports/event.ts'
 import type { Sealed, Sealer } from '../../src/ports/key-store.ts'
-import { repositoryKey, streams } from '../../src/ports/streams.ts'
+import { laneOf, repositoryKey, streams } from '../../src/ports/streams.ts'
 import type { RepositoryKey } from '../../src/ports/streams.ts'
 import { openIdentityHistory } from './identity-history.ts'
 import { lots } from './lots.ts'
@@ -28,6 +28,8 @@ import { lots } from './lots.ts'
 export type HistoryShape = {
   /** Of all events, so many are of the state lane. */
   readonly stateShare: number
+  /** Of those that are not, so many are of logins, tokens and refusals. */
+  readonly accessShare: number
   /** Of the events of the state lane, so many are of people, rights and settings, about. */
   readonly identityShare: number
   readonly projects: number
@@ -62,7 +64,7 @@ export type History = {
   readonly repositories: readonly RepositoryKey[]
 }
 
-const USUAL_SHAPE: HistoryShape = { stateShare: 0.3, identityShare: 0.1, projects: 12, repositories: 60, tags: 40, callers: 50 }
+const USUAL_SHAPE: HistoryShape = { stateShare: 0.3, accessShare: 0.1, identityShare: 0.1, projects: 12, repositories: 60, tags: 40, callers: 50 }
 const TWO_YEARS_MS = 2 * 365 * 24 * 3_600_000
 /** Appends under way at once: each stream's revisions are known here, so nothing has to be waited for but the log's speed. */
 const IN_FLIGHT = 1_000
@@ -111,6 +113,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
   let clock = options.start.getTime()
   let underWay: Promise<unknown>[] = []
   let activity = { boot: '', revision: -1 }
+  let access = { boot: '', revision: -1 }
 
   const boot = random.uuid()
   const admin = random.uuid()
@@ -119,6 +122,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
   const identity = await begin()
   while (counts.events < options.events) {
     if (counts.stateEvents < shape.stateShare * (counts.events + 1)) await changeSomething()
+    else if (random.chance(shape.accessShare)) await comeIn()
     else await pullSomething()
   }
   await settle()
@@ -169,7 +173,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
     const time = at()
     const events = facts.map((fact): Event => ({ ...fact, id: random.uuid(), at: time, ...who, ...(who.actor.kind === 'system' ? {} : { requestId }) }))
     counts.events += events.length
-    if (!stream.startsWith('activity-')) counts.stateEvents += events.length
+    if (laneOf(stream) === 'state') counts.stateEvents += events.length
     underWay.push(
       log.append(stream, expected, events).then((appended) => {
         if (appended.status === 'conflict') throw new Error(`${stream} stands at ${appended.actual}, not at ${expected}`)
@@ -328,6 +332,49 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
     const expected = repository.revision
     for (const fact of decision) apply(repository, command, fact)
     await send(streams.repository(repository.key), expected, decision, someone())
+  }
+
+  /** Logs in, is issued a token, is refused, or reads the trail. */
+  async function comeIn(): Promise<void> {
+    if (access.boot === '' || random.chance(0.001)) access = { boot: random.uuid(), revision: -1 }
+    const data: AccessData = { callers: [], entries: [] }
+    const indexes = new Map<Caller, number>()
+    let milliseconds = 0
+    for (let count = random.chance(0.8) ? 2 : 30; count > 0; count -= 1) {
+      const who = random.pick(callers)
+      if (who === undefined) continue
+      const caller = indexes.get(who) ?? data.callers.push(who) - 1
+      indexes.set(who, caller)
+      data.entries.push(accessEntry(caller, milliseconds))
+      milliseconds += random.below(5)
+    }
+    const { boot: subject, revision } = access
+    access = { boot: subject, revision: revision + 1 }
+    await send(streams.access(subject), revision, [AccessRecorded(data)], { actor: { kind: 'system', subject } })
+  }
+
+  function accessEntry(caller: number, milliseconds: number): AccessEntry {
+    const common = { caller, milliseconds, request: random.uuid() }
+    const repository = random.chance(0.6) ? random.pick(repositories)?.key : undefined
+    const refused = {
+      caller, milliseconds, reason: random.pick(REFUSAL_REASONS) ?? 'role',
+      ...(repository === undefined ? {} : { repository, action: random.pick(['pull', 'push', 'delete']) ?? 'pull' }),
+    }
+    switch (random.below(6)) {
+      case 0:
+      case 1:
+        return { ...common, what: 'login', by: random.pick(LOGIN_WAYS) ?? 'password' }
+      case 2: {
+        const granted = { type: 'repository', name: `project-${random.below(9)}/app`, actions: ['pull', 'push'].slice(random.below(2)) }
+        return { ...common, what: 'token', access: random.chance(0.2) ? [] : [granted], seconds: 300, ...(random.chance(0.3) ? { refresh: true } : {}) }
+      }
+      case 3:
+        return { ...refused, what: 'refusal', request: common.request }
+      case 4:
+        return { ...refused, what: 'refusals', count: 1 + random.below(100_000) }
+      default:
+        return { ...common, what: 'reading', of: random.pick(['trail', 'access']) ?? 'trail', asked: random.chance(0.5) ? { action: 'pull' } : {}, ...(random.chance(0.3) ? { exported: true } : {}) }
+    }
   }
 
   async function pullSomething(): Promise<void> {

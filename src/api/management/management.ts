@@ -1,9 +1,9 @@
+import type { AccessRecorder } from '../../commands/activity/record-access.ts'
 import type { Handle } from '../../commands/handle.ts'
 import type { AccessQueries } from '../../projections/access-queries.ts'
 import type { EventLog } from '../../ports/event-log.ts'
 import type { DecisionRows } from '../../ports/decision-rows.ts'
 import type { Sealer } from '../../ports/key-store.ts'
-import type { Position } from '../../ports/position.ts'
 import type { CatalogueQueries } from '../../projections/catalogue-queries.ts'
 import type { IdentityQueries } from '../../projections/identity-queries.ts'
 import type { IdentityReader } from '../../projections/identity-reader.ts'
@@ -11,6 +11,7 @@ import type { PeopleQueries } from '../../projections/people-queries.ts'
 import type { ProjectQueries } from '../../projections/project-queries.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
 import type { Readiness } from '../health/health.ts'
+import type { Registry } from '../registry.ts'
 import type { ServerLog } from '../server.ts'
 import type { SettingsReader } from '../settings.ts'
 
@@ -21,7 +22,8 @@ export type Management = {
   readonly log: Pick<EventLog, 'head' | 'resolve' | 'readAll'>
   readonly decisionRows: DecisionRows
   readonly handle: Handle
-  readonly visible: (position: Position) => Promise<boolean>
+  readonly access: Pick<AccessRecorder, 'record' | 'refuse'>
+  readonly visible: Registry['visible']
   readonly sealer: Sealer
   readonly verifiers: Verifiers
   readonly settings: SettingsReader

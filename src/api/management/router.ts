@@ -5,9 +5,11 @@ import type { ValidateFunction } from 'ajv'
 import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
 import { isStorable } from '../../ports/storable.ts'
+import type { Permission } from '../../commands/access/roles.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
 import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
+import { noteRefusal } from '../refusals.ts'
 import type { Identify, Requester } from '../requester.ts'
 import { isUnavailable } from '../unavailable.ts'
 import { errorReply, notLetIn } from './errors.ts'
@@ -34,7 +36,10 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     const requester = await identify(request, requestId)
     if ('refused' in requester) return notLetIn(requester)
     // A registry token was given for /v2 alone.
-    if (requester.scope !== undefined) return notLetIn({ refused: true, reason: 'credentials' })
+    if (requester.scope !== undefined) {
+      noteRefusal(management, requester, { reason: 'scope' })
+      return notLetIn({ refused: true, reason: 'credentials' })
+    }
     const params = { ...request.params }
     const query = { ...request.query }
     const body: unknown = request.body
@@ -100,17 +105,28 @@ function replyOf(answered: Answer | ApiError | Rejection): Reply {
 
 /** What a route needs. A project that the caller may not read is answered as one that is not there. */
 async function admit(
-  { identity }: Management,
+  management: Management,
   { needs }: Route,
-  { subject }: Requester,
+  requester: Requester,
   request: Request,
 ): Promise<{ readonly project: ProjectRow | undefined } | ApiError> {
+  const { identity } = management
+  const { subject } = requester
   if (needs === 'everybody') return { project: undefined }
   if (needs === 'identified') return subject.kind === 'anonymous' ? unauthorized : { project: undefined }
-  if ('system' in needs) return refusedInSystem(subject, needs.system) ?? { project: undefined }
+  const note = ({ resource, action }: Permission, project?: string): void => {
+    if (subject.kind !== 'anonymous') noteRefusal(management, requester, { reason: 'role', action: `${resource}:${action}`, ...(project === undefined ? {} : { project }) })
+  }
+  if ('system' in needs) {
+    const refused = refusedInSystem(subject, needs.system)
+    if (refused !== undefined) note(needs.system)
+    return refused ?? { project: undefined }
+  }
   const { project_name_or_id: nameOrId, project_id: id, project_name: name } = request.params
   const project = await projectOf(identity, String(nameOrId ?? id ?? name), nameOrId === undefined ? name !== undefined : request.get('X-Is-Resource-Name')?.toLowerCase() === 'true')
-  return refusedInProject(subject, project, needs.project) ?? { project }
+  const refused = refusedInProject(subject, project, needs.project)
+  if (refused !== undefined && project !== undefined) note(needs.project, project.id)
+  return refused ?? { project }
 }
 
 /** Harbor takes a number for a project's id, unless the request says that names are meant; anything else is a name. */

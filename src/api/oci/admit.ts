@@ -12,6 +12,7 @@ import type { RepositoryKey } from '../../ports/streams.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
 import type { Scope } from '../authenticate.ts'
 import { perform } from '../perform.ts'
+import { noteRefusal } from '../refusals.ts'
 import type { Registry } from '../registry.ts'
 import type { RepositoryExchange } from './exchange.ts'
 import { neededFor, unauthorized } from './challenge.ts'
@@ -33,10 +34,17 @@ export async function admit(
   hidden: Refusal,
 ): Promise<Admitted | Refusal> {
   const { subject, scope, name } = exchange
-  if (!isInScope(scope, name, action)) return unauthorized(registry, { needed: neededFor(name, action), error: 'insufficient_scope' })
   const project = await registry.identity.project(splitRepositoryName(name).project)
+  const refuse = (reason: 'scope' | 'role'): void => {
+    noteRefusal(registry, exchange, { reason, action, ...(project === undefined ? {} : { repository: admitted(project, name).key }) })
+  }
+  if (!isInScope(scope, name, action)) {
+    refuse('scope')
+    return unauthorized(registry, { needed: neededFor(name, action), error: 'insufficient_scope' })
+  }
   if (project !== undefined && QUESTIONS[action](subject, project, what, registry.now())) return admitted(project, name)
   if (subject.kind === 'anonymous') return unauthorized(registry, { needed: neededFor(name, action) })
+  if (project !== undefined) refuse('role')
   return project !== undefined && mayPull(subject, project, what, registry.now()) ? refusal('DENIED') : hidden
 }
 
@@ -55,7 +63,12 @@ export async function admitPush(registry: Registry, exchange: RepositoryExchange
   if (found !== denied) return found
   const { subject, name } = exchange
   const { project } = splitRepositoryName(name)
-  if ((await registry.identity.project(project)) !== undefined || !mayCreateProject(subject, (await registry.settings()).project_creation_restriction === 'everyone')) return denied
+  // Another may have made it since it was looked for.
+  if ((await registry.identity.project(project)) !== undefined) return admit(registry, exchange, 'push', what, denied)
+  if (!mayCreateProject(subject, (await registry.settings()).project_creation_restriction === 'everyone')) {
+    noteRefusal(registry, exchange, { reason: 'role', action: 'project:create' })
+    return denied
+  }
   if (isReservedProject(project)) return refusal('NAME_INVALID', `no project can be called ${project}`)
   const owner = subject.kind === 'user' ? { owner: subject.id } : {}
   const command = { type: 'CreateProject', id: randomUUID(), name: project, ...owner, visibility: 'private' } as const
@@ -65,9 +78,13 @@ export async function admitPush(registry: Registry, exchange: RepositoryExchange
 }
 
 /** Whether the caller may pull from another repository than the request's own, as for a mount. */
-export async function mayPullFrom(registry: Registry, { subject, scope }: RepositoryExchange, name: RepositoryName, digest: Digest): Promise<Admitted | undefined> {
+export async function mayPullFrom(registry: Registry, exchange: RepositoryExchange, name: RepositoryName, digest: Digest): Promise<Admitted | undefined> {
+  const { subject, scope } = exchange
   if (!isInScope(scope, name, 'pull')) return undefined
   const project = await registry.identity.project(splitRepositoryName(name).project)
-  return project !== undefined && mayPull(subject, project, digest, registry.now()) ? admitted(project, name) : undefined
+  if (project === undefined) return undefined
+  if (mayPull(subject, project, digest, registry.now())) return admitted(project, name)
+  noteRefusal(registry, exchange, { reason: 'role', action: 'pull', repository: admitted(project, name).key })
+  return undefined
 }
 

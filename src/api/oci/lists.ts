@@ -6,6 +6,7 @@ import { mayInProject } from '../../commands/access/rights.ts'
 import type { Subject } from '../../commands/access/rights.ts'
 import { covers } from '../../identity/tokens/scope.ts'
 import { projectsInReach } from '../reach.ts'
+import { noteRefusal } from '../refusals.ts'
 import type { Registry } from '../registry.ts'
 import { admit } from './admit.ts'
 import { CATALOG, unauthorized } from './challenge.ts'
@@ -56,11 +57,15 @@ export async function listTags(registry: Registry, exchange: RepositoryExchange)
 }
 
 /** `GET /v2/_catalog`: the repositories that hold something and that the caller may see. */
-export async function listRepositories(registry: Registry, { query, subject, scope }: Exchange): Promise<Reply | Refusal> {
+export async function listRepositories(registry: Registry, exchange: Exchange): Promise<Reply | Refusal> {
+  const { query, subject, scope } = exchange
   const size = pageSize(query, PAGE)
   if (isRefusal(size)) return size
   if (subject.kind === 'anonymous') return unauthorized(registry, { needed: CATALOG })
-  if (scope !== undefined && !CATALOG.every((needed) => covers(scope, needed))) return unauthorized(registry, { needed: CATALOG, error: 'insufficient_scope' })
+  if (scope !== undefined && !CATALOG.every((needed) => covers(scope, needed))) {
+    noteRefusal(registry, exchange, { reason: 'scope', action: 'catalog' })
+    return unauthorized(registry, { needed: CATALOG, error: 'insufficient_scope' })
+  }
   if (size === 0) return json(200, { repositories: [] })
   const projects = await projectsListedFor(registry, subject)
   const [project = '', ...path] = lastOf(query).split('/')

@@ -3,6 +3,7 @@ import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { parseReference, parseRepositoryName } from '../../oci/names.ts'
 import { parseUploadId } from '../../ports/blob-store.ts'
+import { noteRefusal } from '../refusals.ts'
 import type { Registry } from '../registry.ts'
 import type { RequestHead } from '../request-head.ts'
 import type { Identify } from '../requester.ts'
@@ -77,7 +78,10 @@ function answererOf(path: string): (registry: Registry, exchange: Exchange) => A
       const act = methods[exchange.request.method ?? '']
       if (act === undefined) return notAllowed(Object.keys(methods))
       const name = parseRepositoryName(nameText)
-      if (name === undefined) return refusal('NAME_INVALID', 'the repository name breaks the grammar of names')
+      if (name === undefined) {
+        noteRefusal(registry, exchange, { reason: 'name' })
+        return refusal('NAME_INVALID', 'the repository name breaks the grammar of names')
+      }
       return act(registry, { ...exchange, name }, last)
     }
   }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
-import type { Subject } from '../../commands/access/rights.ts'
 import { LONGEST_LIFETIME_S } from '../../identity/tokens/lifetimes.ts'
 import { parseScopes } from '../../identity/tokens/scope.ts'
 import { tokenResponse } from '../../identity/tokens/token-response.ts'
@@ -9,14 +8,15 @@ import type { Tokens } from '../../identity/tokens/tokens.ts'
 import { refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { loginOf } from '../authenticate.ts'
-import type { AuthRefusal, Authenticate, Identified } from '../authenticate.ts'
-import type { Login, LoginRefusal } from '../login.ts'
+import type { AuthRefusal, Identified } from '../authenticate.ts'
+import type { LoggedIn, LoginRefusal } from '../login.ts'
 import { notLetIn, unauthorized } from '../oci/challenge.ts'
 import { refused } from '../oci/exchange.ts'
 import type { Registry } from '../registry.ts'
 import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RequestHead } from '../request-head.ts'
+import type { Identify, Introduce, Requester } from '../requester.ts'
 import type { SubjectOf } from '../subjects.ts'
 import { isUnavailable } from '../unavailable.ts'
 import { grant } from './grant.ts'
@@ -36,56 +36,63 @@ export function tokenRoutes(options: {
   readonly registry: Registry
   readonly tokens: Tokens
   readonly jwks: () => object
-  readonly authenticate: Authenticate
-  readonly logIn: (name: string, secret: string, address: string) => Promise<Login | LoginRefusal>
+  readonly identify: Identify
+  readonly introduce: Introduce
+  readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
   readonly subjectOf: SubjectOf
   readonly addressOf: (request: RequestHead) => string
 }): Router {
-  const { registry, tokens, jwks, authenticate, logIn, subjectOf, addressOf } = options
+  const { registry, tokens, jwks, identify, introduce, logIn, subjectOf, addressOf } = options
 
-  async function issue({ subject, login }: Pick<Identified, 'subject' | 'login'>, { scopes, offline }: Asked): Promise<Reply> {
+  /** What was issued is on record before it leaves. */
+  async function issue({ subject, login, caller, requestId }: Requester, { scopes, offline }: Asked): Promise<Reply> {
     const { token_expiration: minutes } = await registry.settings()
     const whom = { sub: `${login.kind}:${login.id}`, cred: login.credential }
-    const issued = tokens.issueAccess(whom, await grant(registry, subject, parseScopes(scopes)), minutes * 60)
+    const access = await grant(registry, subject, parseScopes(scopes))
+    const issued = tokens.issueAccess(whom, access, minutes * 60)
     const refresh = offline && subject.kind !== 'anonymous' ? tokens.issueRefresh(whom, LONGEST_LIFETIME_S) : undefined
+    await registry.access.record({ what: 'token', caller, requestId, access, seconds: minutes * 60, refresh: refresh !== undefined })
     return json(200, tokenResponse(issued, refresh), { 'Cache-Control': 'no-store' })
   }
 
-  async function onGet(request: Request): Promise<Reply | Refusal> {
+  async function onGet(request: Request, requestId: string): Promise<Reply | Refusal> {
     if (/^bearer /i.test(request.headers.authorization ?? '')) return unauthorized(registry, {}, 'a token is not to be had with a token')
-    const identified = await authenticate(request, addressOf(request))
-    if ('refused' in identified) return notLetIn(registry, identified)
-    return issue(identified, { scopes: textsOf(request.query['scope']), offline: request.query['offline_token'] === 'true' })
+    const requester = await identify(request, requestId)
+    if ('refused' in requester) return notLetIn(registry, requester)
+    return issue(requester, { scopes: textsOf(request.query['scope']), offline: request.query['offline_token'] === 'true' })
   }
 
-  async function onPost(request: Request): Promise<Reply | Refusal> {
+  async function onPost(request: Request, requestId: string): Promise<Reply | Refusal> {
     // The parser of forms leaves nothing but texts and lists of them.
     const form = request.body as Readonly<Record<string, unknown>> | undefined
     const found = await loggedInBy(form ?? {}, addressOf(request))
-    if ('refused' in found) return 'code' in found ? found : notLetIn(registry, found)
-    return issue(found, { scopes: textsOf(form?.['scope']), offline: form?.['access_type'] === 'offline' })
+    if ('code' in found) return found
+    const requester = await introduce(request, requestId, found)
+    if ('refused' in requester) return notLetIn(registry, requester)
+    return issue(requester, { scopes: textsOf(form?.['scope']), offline: form?.['access_type'] === 'offline' })
   }
 
-  async function loggedInBy(form: Readonly<Record<string, unknown>>, address: string): Promise<{ readonly subject: Subject; readonly login: Login } | AuthRefusal | Refusal> {
+  async function loggedInBy(form: Readonly<Record<string, unknown>>, address: string): Promise<Identified | AuthRefusal | Refusal> {
     const [name, password, refresh] = [form['username'], form['password'], form['refresh_token']]
-    let login: Login | LoginRefusal | undefined
-    if (form['grant_type'] === 'password' && typeof name === 'string' && typeof password === 'string') login = await logIn(name, password, address)
+    let loggedIn: LoggedIn | LoginRefusal
+    if (form['grant_type'] === 'password' && typeof name === 'string' && typeof password === 'string') loggedIn = await logIn(name, password, address)
     else if (form['grant_type'] === 'refresh_token' && typeof refresh === 'string') {
       const verified = tokens.verifyRefresh(refresh)
       if ('refused' in verified) return { refused: true, reason: 'token', why: verified.refused }
-      login = loginOf(verified.claims)
+      loggedIn = { ...loginOf(verified.claims), by: 'refresh-token' }
     } else return refusal('UNSUPPORTED', 'grant_type is password, with username and password, or refresh_token, with refresh_token', { status: 400 })
-    if ('refused' in login) return login
+    if ('refused' in loggedIn) return loggedIn
+    const { by, ...login } = loggedIn
     const subject = await subjectOf(login)
     if (subject === 'unavailable') return { refused: true, reason: 'directory' }
-    return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended' } : { subject, login }
+    return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
   }
 
-  const answering = (handle: (request: Request) => Promise<Reply | Refusal>) => async (request: Request, response: Response) => {
+  const answering = (handle: (request: Request, requestId: string) => Promise<Reply | Refusal>) => async (request: Request, response: Response) => {
     const requestId = randomUUID()
     let answered: Reply | Refusal
     try {
-      answered = await handle(request)
+      answered = await handle(request, requestId)
     } catch (error) {
       registry.logger.error({ requestId, err: error }, 'a token could not be issued')
       answered = refusal('UNAVAILABLE', isUnavailable(error) ? undefined : `the request failed; the server's log says why under ${requestId}`)

@@ -49,4 +49,71 @@ export const PullsRecorded = eventType(
 export type PullsData = FactOf<typeof PullsRecorded>['data']
 export type PullRow = PullsData['pulls'][number]
 
-export type ActivityFact = FactOf<typeof ProcessStarted> | FactOf<typeof PullsRecorded>
+/** By what somebody logged in. */
+export const LOGIN_WAYS = ['password', 'cli-secret', 'robot-secret', 'directory', 'refresh-token', 'sign-on', 'workload-token'] as const
+
+/**
+ * Why somebody was not let in, or not let do something. `credentials`: the name is nobody's or the secret is not theirs, which are not told
+ * apart. `token-…`: what is wrong with a token (`ended`: what it rests on is no more). `scope`: the token was not given for this.
+ * `role`: no role or permission allows it. `name`: what was asked for has a name that nothing can have.
+ */
+export const REFUSAL_REASONS = [
+  'credentials', 'throttled', 'directory-away', 'token-malformed', 'token-signature', 'token-algorithm', 'token-key', 'token-type', 'token-issuer',
+  'token-audience', 'token-expired', 'token-not-yet', 'token-ended', 'scope', 'role', 'name', 'session', 'csrf', 'redirect',
+] as const
+
+const codes = <const T extends readonly string[]>(names: T) => Type.Union(names.map((name: T[number]) => Type.Literal(name)))
+const entry = { caller: Index, milliseconds: Index, request: Uuid }
+const Granted = Type.Object({ actions: Type.Array(Type.String()), name: Type.String(), type: Type.String() }, closed)
+
+/** Somebody's name and secret, or what stands for them, were verified. One that is remembered from the minute before is no new login. */
+const Login = Type.Object({ ...entry, by: codes(LOGIN_WAYS), what: Type.Literal('login') }, closed)
+
+/** A token was issued: for what, and for how many seconds; `refresh`: and one to fetch others with. Neither stands here. */
+const Token = Type.Object(
+  { ...entry, access: Type.Array(Granted), refresh: Type.Optional(Type.Literal(true)), seconds: Type.Integer({ minimum: 0 }), what: Type.Literal('token') },
+  closed,
+)
+
+const refusal = {
+  caller: Index,
+  milliseconds: Index,
+  action: Type.Optional(Type.String({ maxLength: 100 })),
+  project: Type.Optional(Uuid),
+  reason: codes(REFUSAL_REASONS),
+  repository: Type.Optional(RepositoryText),
+}
+
+/** The first refusal in a minute for one caller or network, reason, repository and action; in one of many, what differs is left out. */
+const Refusal = Type.Object({ ...refusal, request: Uuid, what: Type.Literal('refusal') }, closed)
+
+/** How many more like it came after it in that minute. */
+const Refusals = Type.Object({ ...refusal, count: Type.Integer({ minimum: 1 }), what: Type.Literal('refusals') }, closed)
+
+/** The trail, or who could do what, was read or exported; `asked`: what was looked for, where that is nobody's name. */
+const Reading = Type.Object(
+  { ...entry, asked: Type.Record(Type.String(), Type.String()), exported: Type.Optional(Type.Literal(true)), of: codes(['trail', 'access']), what: Type.Literal('reading') },
+  closed,
+)
+
+/**
+ * Who logged in, was issued a token, was refused, or read the trail: what one commit holds of it, in `access-<boot>`. `callers` stand once,
+ * and entries name them by index; nothing that was typed as a name or password stands in any. An entry's own id is `<event id>.<index>`.
+ */
+export const AccessRecorded = eventType(
+  'AccessRecorded',
+  Type.Object(
+    {
+      callers: Type.Array(Type.Object({ kind: Type.String(), subject: Uuid, private: Type.Optional(SealedText) }, closed)),
+      entries: Type.Array(Type.Union([Login, Token, Refusal, Refusals, Reading])),
+    },
+    closed,
+  ),
+)
+
+export type AccessData = FactOf<typeof AccessRecorded>['data']
+export type AccessEntry = AccessData['entries'][number]
+export type LoginWay = (typeof LOGIN_WAYS)[number]
+export type RefusalReason = (typeof REFUSAL_REASONS)[number]
+
+export type ActivityFact = FactOf<typeof ProcessStarted> | FactOf<typeof PullsRecorded> | FactOf<typeof AccessRecorded>

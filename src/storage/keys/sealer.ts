@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { parseKeyId } from '../../ports/key-store.ts'
+import { SECRETS, parseKeyId } from '../../ports/key-store.ts'
 import type { KeyId, KeyStore, Sealer, StoredKey } from '../../ports/key-store.ts'
 import { open, seal } from '../seal.ts'
 
@@ -30,11 +30,22 @@ export function createSealer(store: KeyStore): Sealer {
     return stored.key
   }
 
+  function keyIdOf(subject: string): KeyId {
+    const id = parseKeyId(subject)
+    if (id === undefined) throw new Error('a subject is a UUID')
+    return id
+  }
+
   return {
     async seal(subject, clear) {
-      const id = parseKeyId(subject)
-      if (id === undefined) throw new Error('a subject is a UUID')
+      const id = keyIdOf(subject)
       return seal(id, await keyFor(id), clear)
+    },
+    async forget(subject) {
+      const id = keyIdOf(subject)
+      if (subject === SECRETS) throw new Error("the key of the secrets is nobody's to forget")
+      await store.forget(id)
+      remembered.delete(id)
     },
     async open(sealed) {
       const opened = await open(sealed, lookup)
