@@ -129,9 +129,9 @@ describe.each(eachCaller)('to %s', (caller) => {
     expect(compared).toBeGreaterThan(15)
   })
 
-  it('lists, searches and tokens do not tell', async () => {
-    for (const path of ['/api/v2.0/projects?name=', '/api/v2.0/projects?q=name%3D', '/api/v2.0/robots?q=Level%3Dproject,ProjectID%3D']) {
-      const [hidden, absent] = path.includes('ProjectID') ? [String(project), '9'] : ['hidden', 'absent']
+  it('lists, searches, questions and tokens do not tell', async () => {
+    for (const path of ['/api/v2.0/projects?name=', '/api/v2.0/projects?q=name%3D', '/api/v2.0/robots?q=Level%3Dproject,ProjectID%3D', '/api/varve/v1/access?action=pull&repository=']) {
+      const [hidden, absent] = path.includes('ProjectID') ? [String(project), '9'] : path.includes('repository') ? [HIDDEN, ELSEWHERE] : ['hidden', 'absent']
       expect(await ask('GET', `${path}${hidden}`, hidden)).toBe(await ask('GET', `${path}${absent}`, absent))
     }
     const who = callers.get(caller)

@@ -2,6 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync, sign } from 'node:cry
 import type { webcrypto } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Client } from 'pg'
+import type { RefusalReason } from '../../src/commands/activity/events.ts'
 import { askingAs, makeUser } from '../support/asking.ts'
 import type { Asking } from '../support/asking.ts'
 import { PASSWORD, PULL, PUSH, ROLE_IDS, askAs, basic, bearer, claimsOf, fetchToken, makeProject, makeRobot } from '../support/doors.ts'
@@ -22,6 +23,8 @@ let wire: ReturnType<typeof wireClient>
 let admin: Asking
 let inside: Awaited<ReturnType<typeof insider>>
 let digest: string
+/** What the trail must say of what was tried, once for each time. */
+const tried: RefusalReason[] = []
 
 const ask = (who: Authorization, method: string, path: string, headers = {}) => askAs(wire, who, method, path, { headers })
 const status = async (who: Authorization, method = 'GET', path = SECRET): Promise<number> => (await ask(who, method, path)).status
@@ -68,44 +71,46 @@ describe('what hostile clients try', () => {
     }
     const access = [{ type: 'repository', name: 'secret/app', actions: ['pull'] }]
 
-    const FORGED: readonly (readonly [string, () => Promise<string>])[] = [
-      ['with alg none', async () => { const { payload, head } = await parts(); return `${encoded({ ...head, alg: 'none' })}.${payload}.` }],
-      ['with alg none and a signature', async () => { const { payload, head, signature } = await parts(); return `${encoded({ ...head, alg: 'none' })}.${payload}.${signature}` }],
-      ['without a signature', async () => { const { payload, header } = await parts(); return `${header}.${payload}.` }],
-      ['with HS256 and the public key as its secret', async () => {
+    /** How, why the trail says that it was refused, and the token. */
+    const FORGED: readonly (readonly [string, RefusalReason, () => Promise<string>])[] = [
+      ['with alg none', 'token-algorithm', async () => { const { payload, head } = await parts(); return `${encoded({ ...head, alg: 'none' })}.${payload}.` }],
+      ['with alg none and a signature', 'token-algorithm', async () => { const { payload, head, signature } = await parts(); return `${encoded({ ...head, alg: 'none' })}.${payload}.${signature}` }],
+      ['without a signature', 'token-signature', async () => { const { payload, header } = await parts(); return `${header}.${payload}.` }],
+      ['with HS256 and the public key as its secret', 'token-algorithm', async () => {
         const { payload, head } = await parts()
         const data = `${encoded({ ...head, alg: 'HS256' })}.${payload}`
         const pem = createPublicKey({ key: await publicJwk(), format: 'jwk' }).export({ type: 'spki', format: 'pem' })
         return `${data}.${createHmac('sha256', pem).update(data).digest('base64url')}`
       }],
-      ['with an unknown kid', async () => {
+      ['with an unknown kid', 'token-key', async () => {
         const { payload, head } = await parts()
         const data = `${encoded({ ...head, kid: 'unknown' })}.${payload}`
         return `${data}.${es256(data, generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)}`
       }],
-      ['with a kid that is a path', async () => { const { payload, head, signature } = await parts(); return `${encoded({ ...head, kid: '../../../../dev/null' })}.${payload}.${signature}` }],
-      ['with the right kid, signed by another key', async () => { const { payload, header } = await parts(); return `${header}.${payload}.${es256(`${header}.${payload}`, generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)}` }],
-      ['that brings its own key', async () => {
+      ['with a kid that is a path', 'token-key', async () => { const { payload, head, signature } = await parts(); return `${encoded({ ...head, kid: '../../../../dev/null' })}.${payload}.${signature}` }],
+      ['with the right kid, signed by another key', 'token-signature', async () => { const { payload, header } = await parts(); return `${header}.${payload}.${es256(`${header}.${payload}`, generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)}` }],
+      ['that brings its own key', 'token-malformed', async () => {
         const { payload, head } = await parts()
         const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
         const data = `${encoded({ ...head, jwk: pair.publicKey.export({ format: 'jwk' }) })}.${payload}`
         return `${data}.${es256(data, pair.privateKey)}`
       }],
-      ['whose scope was widened after it was signed', async () => {
+      ['whose scope was widened after it was signed', 'token-signature', async () => {
         const { header, payload, signature } = await parts(basic('dev'), 'repository:open/app:pull')
         const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object
         return `${header}.${encoded({ ...claims, access })}.${signature}`
       }],
-      ['for another audience', async () => (await inside.tokens({ audience: 'another.example' })).issueAccess(await subject(), access, 600).token],
-      ['of another issuer', async () => (await inside.tokens({ issuer: 'https://another.example' })).issueAccess(await subject(), access, 600).token],
-      ['that has expired', async () => (await inside.tokens({ now: () => Date.now() - 3_600_000 })).issueAccess(await subject(), access, 600).token],
-      ['that is not good yet', async () => (await inside.tokens({ now: () => Date.now() + 3_600_000 })).issueAccess(await subject(), access, 600).token],
-      ['that only gives other tokens', async () => (await inside.tokens()).issueRefresh(await subject(), 600)],
-      ['of a robot that is none', async () => (await inside.tokens()).issueAccess({ sub: 'robot:00000000-0000-4000-8000-000000000000', cred: 'x' }, access, 600).token],
-      ['of 100,000 characters', () => Promise.resolve('x'.repeat(50_000))],
+      ['for another audience', 'token-audience', async () => (await inside.tokens({ audience: 'another.example' })).issueAccess(await subject(), access, 600).token],
+      ['of another issuer', 'token-issuer', async () => (await inside.tokens({ issuer: 'https://another.example' })).issueAccess(await subject(), access, 600).token],
+      ['that has expired', 'token-expired', async () => (await inside.tokens({ now: () => Date.now() - 3_600_000 })).issueAccess(await subject(), access, 600).token],
+      ['that is not good yet', 'token-not-yet', async () => (await inside.tokens({ now: () => Date.now() + 3_600_000 })).issueAccess(await subject(), access, 600).token],
+      ['that only gives other tokens', 'token-type', async () => (await inside.tokens()).issueRefresh(await subject(), 600)],
+      ['of a robot that is none', 'token-ended', async () => (await inside.tokens()).issueAccess({ sub: 'robot:00000000-0000-4000-8000-000000000000', cred: 'x' }, access, 600).token],
+      ['of 50,000 characters', 'token-malformed', () => Promise.resolve('x'.repeat(50_000))],
     ]
 
-    it.each(FORGED)('%s is refused', async (_, forge) => {
+    it.each(FORGED)('%s is refused', async (_, reason, forge) => {
+      tried.push(reason, reason)
       const token = await forge()
       const { status: refused, headers, body } = await ask(`Bearer ${token}`, 'GET', SECRET)
       expect([refused, headers['www-authenticate']]).toEqual([401, `Bearer realm="${server.url}/service/token",service="varve",error="invalid_token"`])
@@ -126,6 +131,7 @@ describe('what hostile clients try', () => {
       // Nor one that says more than its robot may do now.
       const { sub, cred } = claimsOf((await fetchToken(server, robot.authorization, [])).body.token) as unknown as { readonly sub: string; readonly cred: string }
       expect(await status(`Bearer ${(await inside.tokens()).issueAccess({ sub, cred }, access, 600).token}`)).toBe(404)
+      tried.push('role', 'scope', 'role')
     })
   })
 
@@ -181,6 +187,7 @@ describe('what hostile clients try', () => {
       expect(await seen(ways)).toEqual([200, 200, '200 1'])
       expect(await admin.asked('PUT', `/users/${number}/password`, { new_password: 'Another-1-of-these' })).toBe('200')
       expect(await seen(ways)).toEqual([401, 401, '401'])
+      tried.push('token-ended', 'credentials', 'token-ended')
       expect(await status(basic('changed', 'Another-1-of-these'))).toBe(200)
     })
 
@@ -190,6 +197,7 @@ describe('what hostile clients try', () => {
       expect(await seen(ways)).toEqual([200, 200, '200 1'])
       expect(await admin.asked('DELETE', `/users/${number}`)).toBe('200')
       expect(await seen(ways)).toEqual([401, 401, '401'])
+      tried.push('token-ended', 'credentials', 'token-ended')
       // Another of the name is another.
       await makeUser(server, 'deleted')
       expect(await seen(ways)).toEqual([401, 404, '401'])
@@ -202,6 +210,7 @@ describe('what hostile clients try', () => {
       expect(await push()).toEqual([202, 202, '200 1'])
       expect(await admin.asked('PUT', `/projects/secret/members/${membership}`, { role_id: ROLE_IDS.guest })).toBe('200')
       expect(await push()).toEqual([403, 403, '200 0'])
+      tried.push('role', 'role')
       expect(await seen(ways)).toEqual([200, 200, '200 1'])
       expect(await admin.asked('DELETE', `/projects/secret/members/${membership}`)).toBe('200')
       expect(await seen(ways)).toEqual([404, 404, '200 0'])
@@ -229,6 +238,8 @@ describe('what hostile clients try', () => {
       expect(await seen(ways)).toEqual([200, 200, '200 1'])
       expect(await end(id, { name, level: 'project', duration: -1, permissions })).toBe('200')
       expect(await seen(ways)).toEqual([answer, answer, answer === 401 ? '401' : '200 0'])
+      if (answer === 401) tried.push('token-ended', 'credentials', 'token-ended')
+      else tried.push('role', 'role')
     })
 
     it('the project is deleted, and another of its name is another', async () => {
@@ -324,10 +335,22 @@ describe('what hostile clients try', () => {
   })
 
   it('a forged address does not spread guesses over many networks', async () => {
-    const tried = new Set<number>()
+    const answers = new Set<number>()
     for (let index = 0; index < 30; index += 1) {
-      tried.add((await ask(basic(`guessed-${index}`, 'Wrong-1-of-many'), 'GET', '/service/token', { 'X-Forwarded-For': `203.0.113.${index}`, Forwarded: `for=203.0.113.${index}` })).status)
+      answers.add((await ask(basic(`guessed-${index}`, 'Wrong-1-of-many'), 'GET', '/service/token', { 'X-Forwarded-For': `203.0.113.${index}`, Forwarded: `for=203.0.113.${index}` })).status)
     }
-    expect([...tried]).toEqual([401, 429])
+    expect([...answers]).toEqual([401, 429])
+  })
+
+  it('and each that was refused is in the trail, at once or counted', async () => {
+    tried.push('throttled')
+    // A server that ends writes down what it had only counted.
+    await server.restart()
+    const recorded = await inside.refusals()
+    expect(tried.length).toBeGreaterThan(40)
+    for (const reason of new Set(tried)) {
+      const expected = tried.filter((each) => each === reason).length
+      expect([reason, Math.min(recorded.get(reason) ?? 0, expected)]).toEqual([reason, expected])
+    }
   })
 })
