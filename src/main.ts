@@ -16,7 +16,7 @@ import type { Login } from './api/login.ts'
 import { managementRouter } from './api/management/router.ts'
 import { routes } from './api/management/routes.ts'
 import type { Management } from './api/management/management.ts'
-import { routes as accessRoutes } from './api/varve/access.ts'
+import { routes as varveRoutes } from './api/varve/routes.ts'
 import { createMetrics } from './api/metrics.ts'
 import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
@@ -69,6 +69,7 @@ import type { Sealer } from './ports/key-store.ts'
 import { comparePositions, positionNumber } from './ports/position.ts'
 import type { Position } from './ports/position.ts'
 import { streams } from './ports/streams.ts'
+import { createTrailReader } from './projections/trail-reader.ts'
 import { startReadModels } from './projections/follower.ts'
 import type { IdentityQueries } from './projections/identity-queries.ts'
 import type { PrivatePart } from './projections/projection.ts'
@@ -319,7 +320,8 @@ async function serve(config: Config): Promise<void> {
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
-  const management: Management = { identity, queries, log, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
+  const trail = createTrailReader({ pool, log, schema: readModels.schema, reached: () => readModels.checkpoints().trail })
+  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
@@ -327,7 +329,7 @@ async function serve(config: Config): Promise<void> {
       oci: createOciHandler(answer, logger),
       token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), identify, introduce, logIn, subjectOf, addressOf }),
       management: managementRouter(routes, management, identify),
-      varve: managementRouter(accessRoutes, management, identify),
+      varve: managementRouter(varveRoutes, management, identify),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
