@@ -143,10 +143,10 @@ export function accessQueries(rows: Rows) {
     ): Promise<Found<CouldHave>> {
       const found = await pageOf(
         'who could',
-        (schema) => `with page as (select g.kind, g.subject from (${grantsSql(schema)}) g
-            where g.project = $7 and (g.kind, g.subject) > ($8::text collate "C", $9) and ($10::text is null or g.kind = 'anybody' or (g.kind = $10 and g.subject = $11))
-            group by g.kind, g.subject order by g.kind, g.subject limit $12)
-          ${detailsSql(schema)} join page on page.kind = g.kind and page.subject = g.subject where g.project = $7
+        (schema) => `with g as materialized (select * from (${grantsSql(schema)}) g
+            where g.project = $7 and (g.kind, g.subject) > ($8::text collate "C", $9) and ($10::text is null or g.kind = 'anybody' or (g.kind = $10 and g.subject = $11))),
+          page as (select g.kind, g.subject from g group by g.kind, g.subject order by g.kind, g.subject limit $12)
+          select ${detailsSql(schema)} from g join page on page.kind = g.kind and page.subject = g.subject
           order by g.kind, g.subject, g.by, g.from_pos, g.via, g.target, g.access`,
         [project, after?.kind ?? '', after?.id ?? '', only?.kind ?? null, only?.id ?? null, limit + 1],
         moment,
@@ -170,11 +170,10 @@ export function accessQueries(rows: Rows) {
     ): Promise<Found<Reached>> {
       const found = await pageOf(
         'could reach',
-        (schema) => `with page as (select g.project, p.name from (${grantsSql(schema)}) g join ${schema}.lives p on p.id = g.project and ${then('p')}
-            where (g.kind = 'anybody' or (g.kind = $7 and g.subject = $8)) and p.name > $9
-            group by g.project, p.name order by p.name limit $10)
-          ${detailsSql(schema)} join page on page.project = g.project where g.kind = 'anybody' or (g.kind = $7 and g.subject = $8)
-          order by p.name, g.by, g.from_pos, g.via, g.target, g.access`,
+        (schema) => `with g as materialized (select * from (${grantsSql(schema)}) g where (g.kind = 'anybody' or (g.kind = $7 and g.subject = $8)) and g.project_name > $9),
+          page as (select g.project from g group by g.project, g.project_name order by g.project_name limit $10)
+          select ${detailsSql(schema)} from g join page on page.project = g.project
+          order by g.project_name, g.by, g.from_pos, g.via, g.target, g.access`,
         [kind, id, after ?? '', limit + 1],
         moment,
         sought,
@@ -203,23 +202,23 @@ function soughtValues({ visibilities, flags, roles, permissions }: Sought): unkn
  */
 function grantsSql(schema: string): string {
   const none = 'null::text'
-  const columns = ['project', 'kind', 'subject', 'by', 'role', 'via', 'target', 'access', 'expires_at', 'from_pos', 'shown_pos'] as const
+  const columns = ['project', 'project_name', 'kind', 'subject', 'by', 'role', 'via', 'target', 'access', 'expires_at', 'from_pos', 'shown_pos'] as const
   type Arm = Readonly<Partial<Record<(typeof columns)[number], string>>>
-  const empty = { role: none, via: none, target: none, access: none, expires_at: 'null::timestamptz', shown_pos: 'null::bigint' }
+  const empty = { project: 'p.id', project_name: 'p.name', role: none, via: none, target: none, access: none, expires_at: 'null::timestamptz', shown_pos: 'null::bigint' }
   const arm = (values: Arm, from: string): string => `select ${columns.map((column) => `${{ ...empty, ...values }[column] ?? none} as ${column}`).join(', ')} from ${from}`
   const life = (alias: string, id: string): string => `join ${schema}.lives ${alias} on ${alias}.id = ${id} and ${then(alias)}`
   const members = `${schema}.member_roles m ${life('p', 'm.project')}`
-  const role = { project: 'm.project', role: 'm.role', from_pos: 'm.from_pos' }
+  const role = { role: 'm.role', from_pos: 'm.from_pos' }
   const robots = `${schema}.robot_grants g ${life('r', 'g.robot')} left join ${schema}.lives home on home.id = r.project and ${then('home')}`
   const permission = { kind: `'robot'`, subject: 'g.robot', by: `'permission'`, target: 'g.target', access: 'g.access', expires_at: 'g.expires_at', from_pos: 'g.from_pos' }
   const permitted = `${then('g')} and (r.project is null or home.id is not null) and (g.expires_at is null or g.expires_at > $2) and g.access::jsonb @> any($6::jsonb[])`
   return [
     arm(
-      { project: 'p.id', kind: `'anybody'`, subject: `''`, by: `'visibility'`, role: 'v.visibility', from_pos: 'v.from_pos' },
+      { kind: `'anybody'`, subject: `''`, by: `'visibility'`, role: 'v.visibility', from_pos: 'v.from_pos' },
       `${schema}.visibilities v ${life('p', 'v.project')} where ${then('v')} and v.visibility = any($3)`,
     ),
     arm(
-      { project: 'p.id', kind: `'user'`, subject: 'f.user_id', by: 'f.flag', from_pos: 'f.from_pos' },
+      { kind: `'user'`, subject: 'f.user_id', by: 'f.flag', from_pos: 'f.from_pos' },
       `${schema}.user_flags f ${life('u', 'f.user_id')} cross join ${schema}.lives p where ${then('f')} and f.flag = any($4) and p.name is not null and ${then('p')}`,
     ),
     arm({ ...role, kind: `'user'`, subject: 'm.member', by: `'member'` }, `${members} ${life('u', 'm.member')} where m.kind = 'user' and ${then('m')} and m.role = any($5)`),
@@ -229,28 +228,22 @@ function grantsSql(schema: string): string {
       `${members} ${life('g', 'm.member')} join ${schema}.shown_groups s on s.group_id = m.member and ${then('s')} ${life('u', 's.user_id')}
        where m.kind = 'group' and ${then('m')} and m.role = any($5)`,
     ),
-    arm({ ...permission, project: 'p.id' }, `${robots} ${life('p', 'g.target')} where ${permitted}`),
-    arm({ ...permission, project: 'p.id' }, `${robots} cross join ${schema}.lives p where g.target = '*' and p.name is not null and ${then('p')} and ${permitted}`),
+    arm(permission, `${robots} ${life('p', 'g.target')} where ${permitted}`),
+    arm(permission, `${robots} cross join ${schema}.lives p where g.target = '*' and p.name is not null and ${then('p')} and ${permitted}`),
   ].join('\nunion all ')
 }
 
-/** Grants with their names, and the events that they came of. */
+/**
+ * The columns of a grant `g` with its names and the events that it came of. Each is looked up by itself: only a page's grants are, and joins
+ * would be planned for all of them.
+ */
 function detailsSql(schema: string): string {
-  const event = (alias: string): string => `json_build_object('at', ${alias}.at at time zone 'UTC', 'stream', ${alias}.stream, 'revision', ${alias}.revision, 'id', ${alias}.id,
-    'actor_kind', ${alias}.actor_kind, 'actor_id', ${alias}.actor_id, 'actor_name', coalesce(${alias}_user.name, ${alias}_robot.name))`
-  const actor = (alias: string): string => `left join ${schema}.users ${alias}_user on ${alias}.actor_kind = 'user' and ${alias}_user.id = ${alias}.actor_id
-    left join ${schema}.robots ${alias}_robot on ${alias}.actor_kind = 'robot' and ${alias}_robot.id = ${alias}.actor_id`
-  return `select g.*, p.name as project_name, coalesce(named_user.name, named_robot.name, named_group.name) as subject_name, robot_home.name as robot_project, via.name as via_name,
-      ${event('since')} as since, case when shown.pos is not null then ${event('shown')} end as shown
-    from (${grantsSql(schema)}) g
-    join ${schema}.lives p on p.id = g.project and ${then('p')}
-    join ${schema}.right_events since on since.pos = g.from_pos ${actor('since')}
-    left join ${schema}.right_events shown on shown.pos = g.shown_pos ${actor('shown')}
-    left join ${schema}.users named_user on g.kind = 'user' and named_user.id = g.subject
-    left join ${schema}.groups named_group on g.kind = 'group' and named_group.id = g.subject
-    left join ${schema}.groups via on via.id = g.via
-    left join ${schema}.robots named_robot on g.kind = 'robot' and named_robot.id = g.subject
-    left join ${schema}.lives robot_home on robot_home.id = named_robot.project and ${then('robot_home')}`
+  const name = (table: string, id: string): string => `(select t.name from ${schema}.${table} t where t.id = ${id})`
+  const byKind = (kind: string, id: string): string => `case ${kind} when 'user' then ${name('users', id)} when 'robot' then ${name('robots', id)} when 'group' then ${name('groups', id)} end`
+  const event = (pos: string): string => `(select json_build_object('at', e.at at time zone 'UTC', 'stream', e.stream, 'revision', e.revision, 'id', e.id,
+    'actor_kind', e.actor_kind, 'actor_id', e.actor_id, 'actor_name', ${byKind('e.actor_kind', 'e.actor_id')}) from ${schema}.right_events e where e.pos = ${pos})`
+  return `g.*, ${byKind('g.kind', 'g.subject')} as subject_name, ${name('groups', 'g.via')} as via_name, ${event('g.from_pos')} as since, ${event('g.shown_pos')} as shown,
+    case g.kind when 'robot' then (select p.name from ${schema}.robots r join ${schema}.projects p on p.id = r.project where r.id = g.subject) end as robot_project`
 }
 
 function grantOf({ by, role, via, target, access }: StoredGrant): Grant {

@@ -26,7 +26,7 @@ it('pushes, pulls, deletes, audits and rebuilds with its log on EventStoreDB, an
 
   // Its events stand in the space of the URL, a lane a prefix; the first of them are those of every log.
   const stored = events.stored().filter(({ stream }) => stream.startsWith('e2e.'))
-  expect(stored.slice(0, 4).map(({ stream }) => stream)).toEqual(['e2e.s.log', 'e2e.s.settings', 'e2e.s.users', 'e2e.s.projects'])
+  expect(stored.slice(0, 5).map(({ stream }) => stream)).toEqual(['e2e.s.log', 'e2e.s.settings', 'e2e.s.keys', 'e2e.s.users', 'e2e.s.projects'])
   expect((await events.status()).calls.batchAppend).toBe(0)
 
   const audit = await server.varve('audit', '--json')

@@ -6,6 +6,8 @@ import { routes } from '../../src/api/management/routes.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
 import { repositoryRoutes } from '../../src/api/oci/router.ts'
 import { tokenRoutes } from '../../src/api/token/token.ts'
+import { routes as varveRoutes } from '../../src/api/varve/routes.ts'
+import { REPOSITORY_PATHS } from '../support/doors.ts'
 import { OCI_MANIFEST, imageManifest } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
@@ -50,16 +52,6 @@ const NEEDED: Readonly<Record<string, 'pull' | 'push' | 'delete'>> = {
 
 const DIGEST = `sha256:${'0'.repeat(64)}`
 
-/** A path of each route of a repository, under the name that `NEEDED` has for it. */
-const PATHS: Readonly<Record<string, (name: string) => string>> = {
-  manifests: (name) => `/v2/${name}/manifests/v1`,
-  uploads: (name) => `/v2/${name}/blobs/uploads/`,
-  upload: (name) => `/v2/${name}/blobs/uploads/00000000-0000-4000-8000-000000000000`,
-  blobs: (name) => `/v2/${name}/blobs/${DIGEST}`,
-  tags: (name) => `/v2/${name}/tags/list`,
-  referrers: (name) => `/v2/${name}/referrers/${DIGEST}`,
-}
-
 type Layer = {
   readonly route?: { readonly path: string; readonly methods: Readonly<Record<string, boolean>> }
   readonly handle: { readonly stack?: readonly Layer[] }
@@ -67,7 +59,7 @@ type Layer = {
 }
 
 /** Where a router may be mounted: one that is mounted elsewhere is found, and told of. */
-const MOUNTS = ['/service', '/api/v2.0']
+const MOUNTS = ['/service', '/api/v2.0', '/api/varve/v1']
 
 /** Every route of the application that Express serves, as `METHOD path`. */
 function walked(): string[] {
@@ -75,6 +67,7 @@ function walked(): string[] {
   const app = createExpress({
     token: tokenRoutes(none),
     management: managementRouter(routes, none as Management, none),
+    varve: managementRouter(varveRoutes, none as Management, none),
     readiness: () => [],
     metrics: createMetrics(),
     metricsToken: undefined,
@@ -94,7 +87,10 @@ function walk({ stack }: { readonly stack: readonly Layer[] }, prefix: string): 
   })
 }
 
-const inExpress = (path: string): string => `/api/v2.0${path.replaceAll(/\{(\w+)\}/g, ':$1')}`
+/** The routes of both APIs, below their own paths. */
+const ROUTES = ([['/api/v2.0', routes], ['/api/varve/v1', varveRoutes]] as const).flatMap(([mount, list]) => list.map((each) => ({ ...each, path: `${mount}${each.path}` })))
+
+const inExpress = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
 let server: VarveServer
 beforeAll(async () => {
@@ -104,14 +100,14 @@ beforeAll(async () => {
 describe('every route of the application', () => {
   it('has a stated permission, or stands in the list of the public ones', () => {
     const found = walked()
-    const stated = routes.flatMap(({ method, path, needs }) => (needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inExpress(path)}`]))
+    const stated = ROUTES.flatMap(({ method, path, needs }) => (needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inExpress(path)}`]))
     expect(found.length).toBeGreaterThan(20)
     expect(found.sort()).toEqual([...stated, ...PUBLIC].sort())
   })
 
   it('of a repository needs an action there', () => {
     const found = repositoryRoutes.flatMap(({ pattern, methods }) => {
-      const place = Object.keys(PATHS).find((name) => pattern.test(PATHS[name]?.('p/a') ?? ''))
+      const place = Object.keys(REPOSITORY_PATHS).find((name) => pattern.test(REPOSITORY_PATHS[name]?.('p/a') ?? ''))
       return Object.keys(methods).map((method) => `${method} ${place ?? String(pattern)}`)
     })
     expect(found.sort()).toEqual(Object.keys(NEEDED).sort())
@@ -119,10 +115,10 @@ describe('every route of the application', () => {
 
   it('but for the public ones is closed to whoever does not log in', async () => {
     const answers: string[] = []
-    for (const { method, path, needs } of routes) {
+    for (const { method, path, needs } of ROUTES) {
       if (needs === 'everybody') continue
       const concrete = path.replaceAll(/\{(project\w*)\}/g, 'library').replaceAll(/\{\w+\}/g, '1')
-      const { status } = await fetch(`${server.url}/api/v2.0${concrete}`, { method: method.toUpperCase(), ...(method === 'get' || method === 'head' ? {} : { body: '{}' }) })
+      const { status } = await fetch(`${server.url}${concrete}`, { method: method.toUpperCase(), ...(method === 'get' || method === 'head' ? {} : { body: '{}' }) })
       answers.push(`${status} ${method} ${path}`)
     }
     for (const each of Object.keys(NEEDED)) {
@@ -130,13 +126,13 @@ describe('every route of the application', () => {
       for (const name of ['library/app', 'absent/app']) {
         // What is wrong in itself is told to everybody, so nothing is.
         const body = method === 'PUT' && place === 'manifests' ? { body: JSON.stringify(imageManifest({ digest: DIGEST, size: 1 }, [])), headers: { 'Content-Type': OCI_MANIFEST } } : {}
-        const { status } = await fetch(`${server.url}${PATHS[place]?.(name) ?? ''}?digest=${DIGEST}`, { method, ...body })
+        const { status } = await fetch(`${server.url}${REPOSITORY_PATHS[place]?.(name) ?? ''}?digest=${DIGEST}`, { method, ...body })
         answers.push(`${status} ${each} ${name}`)
       }
     }
     for (const path of ['/v2/', '/v2/_catalog']) answers.push(`${(await fetch(`${server.url}${path}`)).status} ${path}`)
     expect(answers.filter((answer) => !answer.startsWith('401 '))).toEqual([])
-    expect(answers.length).toBe(routes.filter(({ needs }) => needs !== 'everybody').length + 2 * Object.keys(NEEDED).length + 2)
+    expect(answers.length).toBe(ROUTES.filter(({ needs }) => needs !== 'everybody').length + 2 * Object.keys(NEEDED).length + 2)
   })
 
   it('that is public answers without a login', async () => {

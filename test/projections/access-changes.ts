@@ -93,7 +93,7 @@ export async function generateChanges(log: EventLog, seed: number, count: number
       (['pull', 'push', 'delete', 'list'] as const).filter(() => chance(0.5)).map((action) => ({ resource: chance(0.9) ? 'repository' : 'artifact', action }))
     const permissions = Array.from({ length: random.below(4) }, (): RobotPermission => {
       if (home === undefined && chance(0.2)) return { kind: 'system', access: access() }
-      return { kind: 'project', project: home ?? (chance(0.4) || projects.size === 0 ? '*' : random.pick([...projects.keys()])), access: access() }
+      return { kind: 'project', project: home !== undefined && chance(0.7) ? home : chance(0.4) || projects.size === 0 ? '*' : random.pick([...projects.keys()]), access: access() }
     })
     const expires = now + random.below(4 * DAY) - HOUR
     const expiresAt = chance(0.4) ? null : new Date(expires).toISOString()

@@ -33,6 +33,7 @@ const NAMES = ['team', 'library', 'web', 'data', 'ops', 'lab', 'mirror', 'tools'
 
 const reads: Reads = {
   manifest: () => Promise.resolve(undefined),
+  forgotten: () => Promise.resolve(),
   openPrivate: (sealed) => Promise.resolve(JSON.parse(Buffer.from(sealed, 'base64url').toString()) as object),
 }
 

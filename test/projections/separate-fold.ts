@@ -3,6 +3,7 @@ import type { AccessEntry, ActivityFact } from '../../src/commands/activity/even
 import type { RepositoryFact } from '../../src/commands/repository/events.ts'
 import type { UploadFact } from '../../src/commands/upload/events.ts'
 import type { Event, Recorded } from '../../src/ports/event.ts'
+import { separateAccess } from './separate-access.ts'
 import { identityWords, isOfIdentity, separateIdentity } from './separate-identity.ts'
 
 /*
@@ -33,6 +34,7 @@ type Document = {
 export async function separateFold(events: readonly Recorded[], readers: Readers): Promise<Tables> {
   const heads = new Map<string, Mutable>()
   const identity = separateIdentity(readers.open)
+  const access = separateAccess()
   const repositories = new Map<string, Mutable>()
   const manifests = new Map<string, Mutable>()
   const blobs = new Map<string, Mutable>()
@@ -57,12 +59,14 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     if (isOfIdentity(stream) || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
     await foldTrail(event, stream, pos)
     if (isOfIdentity(stream)) await identity.fold(recorded, asOf, ordinal)
+    access.fold(recorded, asOf)
     if (stream.startsWith('upload-')) foldUpload(event as Event<UploadFact>)
     if (stream.startsWith('repository-')) await foldRepository(event as Event<RepositoryFact>, stream.slice('repository-'.length), pos)
   }
   return {
     heads: [...heads.values()],
     ...identity.tables(),
+    ...access.tables(),
     repositories: [...repositories.values()],
     repository_counts: [...Map.groupBy(repositories.values(), ({ project }) => project)].map(([project = null, of]) => ({ project, repositories: String(of.length) })),
     tags,

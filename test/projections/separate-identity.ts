@@ -62,6 +62,7 @@ export function separateIdentity(open: (sealed: string) => Promise<string | unde
     const number = position.split('-')[1] ?? ''
     switch (event.type) {
       case 'RegistryCreated':
+      case 'RoleMatrixAdopted':
         return
       case 'UserCreated':
         users.set(id, {
@@ -205,6 +206,7 @@ export function identityWords(event: Event, stream: string): { readonly action: 
 /** The code, and what is not shown. */
 const WORDS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   RegistryCreated: ['registry.created'],
+  RoleMatrixAdopted: ['role-matrix.adopted'],
   SettingChanged: ['setting.changed', 'sealed'],
   SigningKeyMade: ['signing-key.made', 'privateKey'],
   VerifierKeyMade: ['verifier-key.made', 'key'],

@@ -10,7 +10,7 @@ import type { Rejection } from '../../src/commands/rejection.ts'
 import { decideRobot, decideRobots, evolveRobot, evolveRobots } from '../../src/commands/robot/aggregate.ts'
 import type { RobotCommand, RobotState, RobotsCommand, RobotsState } from '../../src/commands/robot/aggregate.ts'
 import type { RobotFact, RobotTerms, RobotsFact } from '../../src/commands/robot/events.ts'
-import { RegistryCreated, SettingChanged } from '../../src/commands/settings/events.ts'
+import { RegistryCreated, RoleMatrixAdopted, SettingChanged } from '../../src/commands/settings/events.ts'
 import { decideUser, evolveUser } from '../../src/commands/user/aggregate.ts'
 import type { UserCommand, UserState } from '../../src/commands/user/aggregate.ts'
 import { decide as decideUsers, evolve as evolveUsers } from '../../src/commands/user/decide.ts'
@@ -284,8 +284,8 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
   return {
     /** A log's first events of this part, after LogNamed. Answers the administrator. */
     async begin(admin: string): Promise<void> {
-      await send(streams.settings, -1, [RegistryCreated({ registry: random.uuid() })], 'system')
-      settings.revision = 0
+      await send(streams.settings, -1, [RegistryCreated({ registry: random.uuid() }), RoleMatrixAdopted({ version: 1 })], 'system')
+      settings.revision = 1
       await makeKey(VerifierKeyMade({ key: await secret() }))
       const clear = { name: 'admin' }
       await ofUsers({

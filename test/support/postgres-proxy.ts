@@ -8,12 +8,12 @@ export type Statement = { readonly client: string; readonly connection: number; 
 
 /**
  * Stands between Varve and a real Postgres, and reads what is asked: the clients' side of the protocol is a start-up message, and then
- * messages of one letter and a length each. It can hold the log's appends back.
+ * messages of one letter and a length each. It can hold back what one of Varve's clients sends: the log's appends, if nothing else is said.
  */
 export async function startPostgresProxy({ host, port, user, database }: Connection) {
   const statements: Statement[] = []
   const held: (() => void)[] = []
-  let holding = false
+  let holding: string | undefined
   let connections = 0
   const sockets = new Set<Socket>()
 
@@ -26,7 +26,7 @@ export async function startPostgresProxy({ host, port, user, database }: Connect
       const pass = (): void => {
         upstream.write(bytes)
       }
-      if (holding && name === 'varve log writer') held.push(pass)
+      if (name !== undefined && name === holding) held.push(pass)
       else pass()
     })
     upstream.on('data', (bytes) => client.write(bytes))
@@ -47,11 +47,11 @@ export async function startPostgresProxy({ host, port, user, database }: Connect
     url: `postgres://${user}@127.0.0.1:${own}/${database}`,
     /** What was executed since the last call. */
     take: (): Statement[] => statements.splice(0),
-    hold(): void {
-      holding = true
+    hold(client = 'varve log writer'): void {
+      holding = client
     },
     release(): void {
-      holding = false
+      holding = undefined
       for (const pass of held.splice(0)) pass()
     },
     stop(): void {

@@ -76,6 +76,12 @@ export function parseTerms(text: string): readonly Term[] | ApiError {
   return terms
 }
 
+/** What `q` says that something is to be: the value of its `name=value`. */
+export function valueAsked(terms: readonly Term[], name: string): string | undefined {
+  const found = terms.find((term) => plain(term.name) === plain(name))
+  return found?.match === 'equal' ? found.value : undefined
+}
+
 /** Some clients encode it twice, and no term is without its sign of equality. */
 function decodedAgain(text: string): string {
   if (text.includes('=')) return text

@@ -4,7 +4,6 @@ import type { AccessQueries } from '../../projections/access-queries.ts'
 import type { EventLog } from '../../ports/event-log.ts'
 import type { DecisionRows } from '../../ports/decision-rows.ts'
 import type { Sealer } from '../../ports/key-store.ts'
-import type { Position } from '../../ports/position.ts'
 import type { CatalogueQueries } from '../../projections/catalogue-queries.ts'
 import type { IdentityQueries } from '../../projections/identity-queries.ts'
 import type { IdentityReader } from '../../projections/identity-reader.ts'
@@ -13,6 +12,7 @@ import type { ProjectQueries } from '../../projections/project-queries.ts'
 import type { TrailReader } from '../../projections/trail-reader.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
 import type { Readiness } from '../health/health.ts'
+import type { Registry } from '../registry.ts'
 import type { ServerLog } from '../server.ts'
 import type { SettingsReader } from '../settings.ts'
 
@@ -25,7 +25,7 @@ export type Management = {
   readonly handle: Handle
   readonly trail: TrailReader
   readonly access: Pick<AccessRecorder, 'record' | 'refuse'>
-  readonly visible: (position: Position) => Promise<boolean>
+  readonly visible: Registry['visible']
   readonly sealer: Sealer
   readonly verifiers: Verifiers
   readonly settings: SettingsReader

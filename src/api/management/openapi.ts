@@ -44,7 +44,7 @@ export function documentRoute(routes: () => readonly Route[]): Route {
 }
 
 function operationOf({ method, path, summary, tag, needs, params, query, body, answers }: Route): object {
-  const answered = Object.entries(answers).map(([status, schema]) => {
+  const answered = Object.entries(answers).map(([status, schema]): [string, object] => {
     if (schema === undefined) return [status, { description: 'Done.' }]
     const type = schema['type'] === 'string' ? 'text/plain' : 'application/json'
     return [status, { description: 'The answer.', content: { [type]: { schema } } }]

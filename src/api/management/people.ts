@@ -18,6 +18,11 @@ export function line(maxLength: number, minLength = 0) {
   return Type.String({ minLength, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$' })
 }
 
+/** A text as it can be stored: well-formed, without U+0000. */
+export function text(maxLength: number) {
+  return Type.String({ maxLength, pattern: '^[^\\u0000\\p{Cs}]*$' })
+}
+
 /** Long enough for every password that the policy lets through, whatever it is made of. */
 export const Secret = Type.String({ maxLength: 1_024 })
 

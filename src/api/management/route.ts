@@ -22,6 +22,9 @@ export type Answer = {
 /** A request that cannot be done, in Harbor's words for it. */
 export type ApiError = { readonly refused: true; readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 429 | 500 | 503; readonly code: string; readonly message: string }
 
+/** Whatever a request is refused with. */
+export type Refused = ApiError | Rejection
+
 /** A request once it was let through. */
 export type Asked = Requester & {
   readonly request: RequestHead

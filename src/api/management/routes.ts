@@ -3,11 +3,15 @@ import { routes as members } from './members.ts'
 import { routes as metadatas } from './metadatas.ts'
 import { documentRoute } from './openapi.ts'
 import { routes as permissions } from './permissions.ts'
+import { routes as projectRobots } from './project-robots.ts'
 import { routes as projects } from './projects.ts'
+import { routes as robots } from './robots.ts'
 import type { Route } from './route.ts'
 import { routes as system } from './system.ts'
 import { routes as userGroups } from './user-groups.ts'
 import { routes as users } from './users.ts'
 
 /** Every route of `/api/v2.0`. Where two paths fit a request, the first one answers. */
-export const routes: readonly Route[] = [...users, ...userGroups, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...system, documentRoute(() => routes)]
+export const routes: readonly Route[] = [
+  ...users, ...userGroups, ...robots, ...projectRobots, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...system, documentRoute(() => routes),
+]

@@ -63,7 +63,8 @@ export async function admitPush(registry: Registry, exchange: RepositoryExchange
   if (found !== denied) return found
   const { subject, name } = exchange
   const { project } = splitRepositoryName(name)
-  if ((await registry.identity.project(project)) !== undefined) return denied
+  // Another may have made it since it was looked for.
+  if ((await registry.identity.project(project)) !== undefined) return admit(registry, exchange, 'push', what, denied)
   if (!mayCreateProject(subject, (await registry.settings()).project_creation_restriction === 'everyone')) {
     noteRefusal(registry, exchange, { reason: 'role', action: 'project:create' })
     return denied

@@ -77,6 +77,16 @@ function names({ access }: RobotPermission, { resource, action }: Permission): b
   return access.some((each) => each.resource === resource && each.action === action)
 }
 
+/** Whether a robot has all that a permission gives, so that it may hand it on. What everybody may do in a public project is not its own. */
+export function hasPermission(robot: Pick<Robot, 'permissions'>, given: RobotPermission): boolean {
+  return given.access.every((access) => robot.permissions.some((own) => reaches(own, given) && names(own, access)))
+}
+
+function reaches(own: RobotPermission, given: RobotPermission): boolean {
+  if (own.kind === 'system' || given.kind === 'system') return own.kind === given.kind
+  return own.project === '*' || own.project === given.project
+}
+
 /** What is done to a repository's content. */
 export type Action = 'pull' | 'push' | 'delete'
 

@@ -59,7 +59,7 @@ describe('a project', () => {
     expect(await alice.asked('POST', '/projects', { project_name: name })).toBe('400 BAD_REQUEST')
   })
 
-  it.each([
+  it.each<object>([
     { registry_id: 1 },
     { storage_limit: 1_000_000 },
     { cve_allowlist: { items: [{ cve_id: 'CVE-2020-1' }] } },

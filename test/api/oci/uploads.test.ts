@@ -298,6 +298,23 @@ test("docker's first push into a new project opens five uploads at once: it is c
   expect(stdout.split('\n').filter((line) => line.includes('"ProjectCreated"') && line.includes('"fresh"'))).toHaveLength(1)
 })
 
+test('whoever comes while a project is being created for another is let in', async () => {
+  for (let round = 0; round < 20; round += 1) {
+    const begin = () => wire.asked('POST', `/v2/fresh-${round}/app/blobs/uploads/`)
+    const created = new AbortController()
+    const asked = [
+      begin().finally(() => {
+        created.abort()
+      }),
+    ]
+    while (!created.signal.aborted) {
+      asked.push(begin())
+      await delay(1)
+    }
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(['202']))
+  }
+})
+
 describe('an upload goes on after', () => {
   const again = async (stop: (cut: () => void) => Promise<void>): Promise<void> => {
     const content = randomBytes(700_000)
