@@ -312,7 +312,7 @@ async function serve(config: Config): Promise<void> {
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
-  const management: Management = { identity, queries, log, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
+  const management: Management = { identity, queries, log, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, directory: ldap.directory, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,

@@ -6,5 +6,5 @@ function notAsked(): Promise<never> {
 
 /** Rows for a test that says itself which of them are asked for. */
 export const noRows: DecisionRows = {
-  repository: notAsked, projects: notAsked, project: notAsked, users: notAsked, user: notAsked, groups: notAsked, robots: notAsked, robot: notAsked,
+  repository: notAsked, projects: notAsked, project: notAsked, users: notAsked, user: notAsked, groups: notAsked, robots: notAsked, robot: notAsked, settings: notAsked,
 }

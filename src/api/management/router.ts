@@ -37,7 +37,7 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     if (requester.scope !== undefined) return notLetIn({ refused: true, reason: 'credentials' })
     const params = { ...request.params }
     const query = { ...request.query }
-    const body: unknown = request.body
+    const body: unknown = request.body ?? null
     if (!isStorable(JSON.stringify([params, query, body]))) return errorReply(apiError(400, 'BAD_REQUEST', 'what was sent holds U+0000, or half of a pair of surrogates'))
     const admitted = await admit(management, route, requester, request)
     if ('refused' in admitted) return errorReply(admitted)
