@@ -39,6 +39,7 @@ import type { Opened } from './cli/opened.ts'
 import type { LoginWay } from './commands/activity/events.ts'
 import { createAccessRecorder } from './commands/activity/record-access.ts'
 import { startPullRecorder } from './commands/activity/record.ts'
+import { alarmsAggregate } from './commands/alarm/aggregate.ts'
 import { bootstrap } from './commands/bootstrap.ts'
 import { createCodec } from './commands/codec.ts'
 import { eventTypes } from './commands/event-types.ts'
@@ -106,6 +107,8 @@ const LIBUV_THREADS = 4
 const MOST_PASSWORDS_WAITING = 100
 /** How often the same trouble with the log is told of. */
 const RETRY_LINE_MS = 10_000
+/** What is kept of an alarm's detail, in characters. */
+const MAX_DETAIL = 1_000
 
 /** Where Postgres is: the one of the configuration, the data folder's own that a server runs, or the data folder's own, started here. */
 async function openPostgres(config: Config, logger: Logger, server: boolean): Promise<{ connection: ClientConfig; serverRuns: boolean; stop(): Promise<void> }> {
@@ -174,6 +177,10 @@ async function openLog(config: Config, postgres: ClientConfig, logger: Logger, m
     alarmed({ tampering, stream, detail }) {
       metrics.tampered(tampering)
       logger.error({ tampering, stream, detail }, 'ALARM: somebody changed what the log keeps')
+      const alarm = { tampering, stream, detail: detail.slice(0, MAX_DETAIL) }
+      createHandler(log)(alarmsAggregate, alarm, { actor: { kind: 'system', subject: randomUUID() }, now: () => new Date() }).catch((err: unknown) => {
+        logger.error({ err, tampering, stream }, 'the alarm could not be written to the log')
+      })
     },
   })
   metrics.watchLeader(() => log.leader())

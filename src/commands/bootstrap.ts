@@ -18,6 +18,8 @@ import type { UsersFact } from './user/events.ts'
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const LOG_NAME_LENGTH = 8
+/** More than the processes that could start at once. */
+const MAX_TRIES = 20
 
 /** How the first administrator gets in: by the password given, or by one that is made. */
 export type FirstAdministrator = {
@@ -66,7 +68,7 @@ async function firstOf(log: EventLog, stream: string): Promise<Event | undefined
 
 /** Says which table of roles answers rest on from here on, where the log's last word is another one. */
 async function adoptRoleMatrix(log: EventLog, context: CommandContext): Promise<void> {
-  for (;;) {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     let revision = -1
     let version: number | undefined
     for await (const recorded of log.readStream(streams.settings, -1)) {
@@ -79,4 +81,5 @@ async function adoptRoleMatrix(log: EventLog, context: CommandContext): Promise<
     // Else another process changed a setting, or was faster.
     if (appended.status === 'appended') return
   }
+  throw new Error(`the stream ${streams.settings} cannot be read to its end: events of it are gone`)
 }

@@ -1,4 +1,5 @@
 import type { EventKind } from '../ports/event.ts'
+import { TamperingFound } from './alarm/events.ts'
 import { AccessRecorded, ProcessStarted, PullsRecorded } from './activity/events.ts'
 import { LogNamed } from './log/events.ts'
 import { groupEvents } from './group/events.ts'
@@ -13,6 +14,7 @@ import { userEvents, usersEvents } from './user/events.ts'
 /** Every event type that this release writes or reads. */
 export const eventTypes: readonly EventKind[] = [
   LogNamed,
+  TamperingFound,
   ...settingsEvents,
   ...keysEvents,
   ...usersEvents,

@@ -22,6 +22,7 @@ export function repositoryOfStream(stream: string): RepositoryKey | undefined {
 export const streams = {
   log: 'log',
   settings: 'settings',
+  alarms: 'alarms',
   keys: 'keys',
   users: 'users',
   user: (id: string) => `user-${id}`,

@@ -1,11 +1,10 @@
 import type { AccessData, AccessEntry } from '../commands/activity/events.ts'
-import type { LogFact } from '../commands/log/events.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
 import { repositoryOfStream } from '../ports/streams.ts'
 import { callerColumns, callerOf, callers, subjectKey } from './caller.ts'
 import { isActivity, isContent, stateFact } from './facts.ts'
-import type { IdentityFact, StateFact } from './facts.ts'
+import type { IdentityFact, LogsFact, StateFact } from './facts.ts'
 import { put, set } from './projection.ts'
 import type { Change, FoldContext, Projection, Row, Table } from './projection.ts'
 
@@ -135,7 +134,7 @@ function ownerOf(stream: string): Readonly<Record<string, string>> {
 }
 
 /** What an event's data say that is not sealed: nothing of a person, and no secret, stands in the trail. */
-function inClear(fact: IdentityFact | LogFact): Readonly<Record<string, unknown>> {
+function inClear(fact: IdentityFact | LogsFact): Readonly<Record<string, unknown>> {
   if (fact.type === 'PersonChanged') return { user: fact.data.user }
   return Object.fromEntries(Object.entries(fact.data).filter(([name]) => !SEALED.has(name)))
 }
@@ -145,6 +144,7 @@ const SEALED: ReadonlySet<string> = new Set(['person', 'verifier', 'privateKey',
 /** The codes of the state lane's events. `pull` stands beside them for the rows of the pulls. */
 export const ACTIONS = {
   LogNamed: 'log.named',
+  TamperingFound: 'log.tampering-found',
   RegistryCreated: 'registry.created',
   SettingChanged: 'setting.changed',
   RoleMatrixAdopted: 'role-matrix.adopted',

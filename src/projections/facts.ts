@@ -1,3 +1,4 @@
+import type { AlarmFact } from '../commands/alarm/events.ts'
 import type { ActivityFact } from '../commands/activity/events.ts'
 import type { GroupFact } from '../commands/group/events.ts'
 import type { KeysFact } from '../commands/keys/events.ts'
@@ -14,7 +15,9 @@ import type { Event } from '../ports/event.ts'
 export type IdentityFact = SettingsFact | KeysFact | UsersFact | UserFact | GroupFact | RobotsFact | RobotFact | ProjectsFact | ProjectFact
 /** What there is. */
 export type ContentFact = UploadFact | RepositoryFact
-export type StateFact = LogFact | IdentityFact | ContentFact
+/** What befell the log itself. */
+export type LogsFact = LogFact | AlarmFact
+export type StateFact = LogsFact | IdentityFact | ContentFact
 
 const ACTIVITY: ReadonlySet<string> = new Set<ActivityFact['type']>(['ProcessStarted', 'PullsRecorded', 'AccessRecorded'])
 const CONTENT: ReadonlySet<string> = new Set<ContentFact['type']>([
@@ -36,7 +39,7 @@ export function isContent(fact: StateFact): fact is ContentFact {
 }
 
 export function isIdentity(fact: StateFact): fact is IdentityFact {
-  return !isContent(fact) && fact.type !== 'LogNamed'
+  return !isContent(fact) && fact.type !== 'LogNamed' && fact.type !== 'TamperingFound'
 }
 
 /** The id in the name of a stream that is one thing's own: `user-<id>`, `project-<id>`. */

@@ -56,7 +56,7 @@ export async function separateFold(events: readonly Recorded[], readers: Readers
     }
     ordinal += 1
     asOf = event.at > asOf ? event.at : asOf
-    if (isOfIdentity(stream) || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
+    if (isOfIdentity(stream) || stream === 'alarms' || stream.startsWith('repository-')) heads.set(stream, { stream, revision: String(recorded.revision) })
     await foldTrail(event, stream, pos)
     if (isOfIdentity(stream)) await identity.fold(recorded, asOf, ordinal)
     access.fold(recorded, asOf)
@@ -237,6 +237,8 @@ function wordsOf(type: string, data: Readonly<Record<string, unknown>>): { reado
 
 function wordsOfType(type: string): { readonly action: string; readonly shown: readonly string[] } {
   switch (type) {
+    case 'TamperingFound':
+      return { action: 'log.tampering-found', shown: ['tampering', 'stream', 'detail'] }
     case 'LogNamed':
       return { action: 'log.named', shown: ['log'] }
     case 'BlobUploaded':

@@ -1,5 +1,6 @@
 import { AccessRecorded, LOGIN_WAYS, PULL_COLUMNS, ProcessStarted, PullsRecorded, REFUSAL_REASONS } from '../../src/commands/activity/events.ts'
 import type { AccessData, AccessEntry, PullRow, PullsData } from '../../src/commands/activity/events.ts'
+import { TamperingFound } from '../../src/commands/alarm/events.ts'
 import { LogNamed } from '../../src/commands/log/events.ts'
 import { decide } from '../../src/commands/repository/decide.ts'
 import type { PushManifest, RepositoryCommand } from '../../src/commands/repository/decide.ts'
@@ -158,7 +159,10 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
       newcomer: () => newcomers.pop() ?? random.uuid(),
       now: () => new Date(clock),
     })
-    if (isNew) await opened.begin(admin)
+    if (isNew) {
+      await opened.begin(admin)
+      await send(streams.alarms, -1, [TamperingFound({ tampering: 'truncated', stream: 'settings', detail: '{"$maxAge":1}' })], { actor: system })
+    }
     return opened
   }
 

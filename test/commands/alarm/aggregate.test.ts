@@ -1,0 +1,17 @@
+import { it } from '@jest/globals'
+import { alarmsAggregate } from '../../../src/commands/alarm/aggregate.ts'
+import { TamperingFound } from '../../../src/commands/alarm/events.ts'
+import { specification } from '../../support/specification.ts'
+
+const alarms = specification({
+  initial: { revision: -1, raised: new Set<string>() },
+  evolve: (state, event: Parameters<typeof alarmsAggregate.evolve>[1], command) => alarmsAggregate.evolve(state, event, command) as never,
+  decide: alarmsAggregate.decide,
+})
+const found = { tampering: 'truncated', stream: 'settings', detail: '{"$maxAge":1}' }
+
+it('writes down what was found, and once: every start and every process finds it again', () => {
+  alarms.given().when(found).then(TamperingFound(found))
+  alarms.given(TamperingFound(found)).when(found).then()
+  alarms.given(TamperingFound(found)).when({ ...found, stream: 'users' }).then(TamperingFound({ ...found, stream: 'users' }))
+})
