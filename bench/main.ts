@@ -17,6 +17,7 @@ import { manifestRows } from './rows/manifests.ts'
 import { pushRows } from './rows/pushes.ts'
 import { sizeRows } from './rows/size.ts'
 import { stormRows } from './rows/storm.ts'
+import { tokenRows } from './rows/tokens.ts'
 import type { Row } from './row.ts'
 import { stopAll } from './running.ts'
 import { startOwn } from './varve.ts'
@@ -40,7 +41,7 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows, ...listRows, ...startRows, ...sizeRows, ...eventStoreRows, ...growthRows]
+const all: readonly Row[] = [...manifestRows, ...blobRows, ...pushRows, ...stormRows, ...tokenRows, ...listRows, ...startRows, ...sizeRows, ...eventStoreRows, ...growthRows]
 const wanted = all.filter(({ name }) => new RegExp(options.only, 'i').test(name))
 const peers = PEER_NAMES.filter((name) => options.peers.split(',').includes(name))
 if (wanted.length === 0) throw new Error(`no row is called like ${options.only}`)

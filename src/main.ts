@@ -301,7 +301,7 @@ async function serve(config: Config): Promise<void> {
     identity, sealer, verifiers, settings, outside: ldap.logIn, now,
     workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
-    known: remembered.known,
+    known: (name, secret) => remembered.known(name, secret),
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
   const anonymous = createAnonymous(await registryId(log), now)
@@ -321,7 +321,7 @@ async function serve(config: Config): Promise<void> {
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
   const trail = createTrailReader({ pool, log, schema: readModels.schema, reached: () => readModels.checkpoints().trail })
-  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
+  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, directory: ldap.directory, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,

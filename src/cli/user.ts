@@ -7,7 +7,7 @@ import { makeArgon2Verifier } from '../identity/passwords/schemes.ts'
 import { SECRETS } from '../ports/key-store.ts'
 import { catalogueGroup } from '../projections/read-models.ts'
 import { caughtUp } from './caught-up.ts'
-import { decidingOn, userIdOf } from './deciding.ts'
+import { decidingOn, refuse, userIdOf } from './deciding.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 
 type Options = { readonly stdin?: boolean }
@@ -41,9 +41,4 @@ async function resetPassword(opened: Opened, nameOrId: string, { stdin }: Option
   if (position !== undefined) await caughtUp(opened, catalogueGroup, position)
   process.stdout.write(stdin === true ? 'the password was changed\n' : `the password is now ${password}\nIt is shown this once; it is kept only as a hash.\n`)
   return 0
-}
-
-function refuse(message: string): number {
-  process.stderr.write(`varve: ${message}\n`)
-  return 1
 }

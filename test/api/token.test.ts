@@ -103,7 +103,8 @@ describe('tokens', () => {
     })
 
     it('gives no token for a token', async () => {
-      expect((await fetchToken(server, await bearer(server, basic('dev'), 'repository:own/app:pull'), [])).status).toBe(401)
+      const { status: refused, headers } = await fetchToken(server, await bearer(server, basic('dev'), 'repository:own/app:pull'), [])
+      expect([refused, headers.get('WWW-Authenticate')]).toEqual([401, expect.stringContaining('/service/token')])
     })
   })
 
@@ -134,6 +135,15 @@ describe('tokens', () => {
       [400, { grant_type: 'authorization_code', code: 'x' }],
     ] as const)('answers %i to %j', async (expected, form) => {
       expect((await post(form)).status).toBe(expected)
+    })
+
+    it.each([
+      [413, 'application/x-www-form-urlencoded', 'x='.padEnd(70_000, 'x')],
+      [400, 'application/x-www-form-urlencoded; charset=klingon', 'grant_type=password'],
+      [400, 'application/json', '{"grant_type":"password","username":"dev","password":"x"}'],
+    ])('answers %i to %s that is no form', async (expected, type, body) => {
+      const answer = await wire.sound('POST', '/service/token', { anonymous: true, headers: { 'Content-Type': type }, body })
+      expect(answer.status).toBe(expected)
     })
   })
 

@@ -1,12 +1,14 @@
-import { mkdir, mkdtemp, readFile } from 'node:fs/promises'
+import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
 import { makeCertificates } from './certificates.ts'
 import type { Certificates } from './certificates.ts'
+import { authFile, clientsIn, describeAsRoot, describeWith, has, storage, trustAll } from './client.ts'
+import type { Client } from './client.ts'
 import { fresh, writeFiles, writeLayout, writeTar } from './images.ts'
 import type { Files } from './images.ts'
 import type { Engine } from './tools.ts'
@@ -36,41 +38,7 @@ afterAll(async () => {
   await removeFolder(folder)
 })
 
-const has = (...names: readonly string[]): boolean => names.every((name) => tool(name) !== undefined)
-/** Skipped where the machine lacks a part. */
-const describeWith = (...names: readonly string[]): typeof describe.skip => (has(...names) ? describe : describe.skip)
-/** Engines mount, and make namespaces. */
-const describeAsRoot = (...names: readonly string[]): typeof describe.skip => (isRoot ? describeWith(...names) : describe.skip)
-
-/** A client as it is called: what it keeps stands in a folder of its own, which is also where it runs. */
-function client(name: string, settings: (home: string) => { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = () => ({})) {
-  const home = (): string => join(folder, name)
-
-  const call = async (args: readonly string[], input?: string) => {
-    await mkdir(join(home(), 'tmp'), { recursive: true })
-    const { args: always = [], env = {} } = settings(home())
-    const options = { cwd: home(), env: { HOME: home(), TMPDIR: join(home(), 'tmp'), ...env }, ...(input === undefined ? {} : { input }) }
-    return run(tool(name) ?? name, [...always, ...args], options)
-  }
-
-  return {
-    home,
-    call,
-    /** What it wrote to its standard output. */
-    say: async (...args: string[]): Promise<string> => (await call(args)).stdout.trim(),
-    /** The same, as the JSON that it is. */
-    tell: async <T>(...args: string[]): Promise<T> => JSON.parse((await call(args)).stdout) as T,
-    /** What it complained of. */
-    fail: async (...args: string[]): Promise<string> => {
-      const outcome = await call(args).then(
-        () => undefined,
-        (error: unknown) => error,
-      )
-      if (!(outcome instanceof Error)) throw new Error(`${name} ${args.join(' ')} should have failed`)
-      return outcome.message
-    },
-  }
-}
+const client = clientsIn(() => folder)
 
 type Descriptor = { readonly mediaType: string; readonly digest: string; readonly artifactType?: string; readonly platform?: { readonly architecture: string } }
 type Manifest = { readonly mediaType: string; readonly layers?: readonly Descriptor[]; readonly manifests?: readonly Descriptor[] }
@@ -89,20 +57,9 @@ const referrersOf = async (name: string, digest: string): Promise<readonly Descr
 /** A program that runs anywhere, and a file that no earlier run had. */
 const runnable = async (): Promise<Files> => ({ 'bin/busybox': await readFile(tool('busybox') ?? ''), hello: fresh('hello') })
 
-/** podman, buildah and skopeo ask a policy what they may trust, and keep their logins in a file. */
-async function trustAll(home: string): Promise<void> {
-  await writeFiles(home, {
-    '.config/containers/policy.json': JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }),
-    'auth.json': '{}',
-  })
-}
-
-const storage = (home: string): readonly string[] => ['--root', join(home, 'storage'), '--runroot', join(home, 'run'), '--storage-driver', 'vfs']
-const authFile = (home: string): Readonly<Record<string, string>> => ({ REGISTRY_AUTH_FILE: join(home, 'auth.json') })
-
 describeAsRoot('docker', 'dockerd', 'busybox')('docker', () => {
   let engine: Engine
-  const dockerWith = (config: string): ReturnType<typeof client> =>
+  const dockerWith = (config: string): Client =>
     client('docker', (home) => ({ env: { DOCKER_HOST: `unix://${engine.socket}`, DOCKER_BUILDKIT: '0', DOCKER_CONFIG: join(home, config) } }))
   const docker = dockerWith('admin')
   const digestIn = (text: string): string | undefined => /digest: (sha256:[0-9a-f]{64})/i.exec(text)?.[1]

@@ -45,8 +45,8 @@ export const HEADS: Readonly<Record<string, RawKind>> = {
     return answered(request, { more: [`${name}:${random.pick(['', 'for=1;', 'bytes=', '"'])}${run}${random.pick(['', 'x', ',', '"'])}`] })
   },
   'ways to say who asks': (request, random, _next, world) => {
-    const secret = world.authorization.slice('Basic '.length)
-    const said = random.pick([`basic ${secret}`, `BASIC ${secret}`, `Basic  ${secret}`, `Basic ${secret}x`, `Basic:${secret}`, secret, `Bearer ${secret}`, `Basic ${secret.slice(0, -4)}`, 'Basic', '', 'y'.repeat(60_000), `Basic ${secret}, Basic ${secret}`])
+    const secret = world.tried.slice('Basic '.length)
+    const said = random.pick([`basic ${secret}`, `BASIC ${secret}`, `Basic  ${secret}`, `Basic ${secret}x`, `Basic:${secret}`, secret, `Bearer ${secret}`, world.wide, `${world.wide}x`, world.narrow.replace('Bearer', 'bearer'), `Basic ${secret.slice(0, -4)}`, 'Basic', '', 'y'.repeat(60_000), `Basic ${secret}, Basic ${secret}`])
     return answered({ ...request, headers: [...request.headers.filter(([key]) => key !== 'Authorization'), ['Authorization', said]] }, {})
   },
 }

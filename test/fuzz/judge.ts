@@ -4,12 +4,12 @@ import { codeIn, problemWith } from '../support/wire.ts'
 import type { Answer } from '../support/wire.ts'
 import { ANSWERS, answersTo, pathOf, routeOf } from './answers.ts'
 import type { Route } from './answers.ts'
-import { METHODS, targetOf } from './requests.ts'
+import { METHODS, NARROW, targetOf } from './requests.ts'
 import type { Request, World } from './requests.ts'
 
 /** Every header that Varve answers with: one that is not here was put in by the request. */
 const HEADERS: ReadonlySet<string> = new Set([
-  'accept-ranges', 'allow', 'connection', 'content-length', 'content-range', 'content-type', 'date', 'docker-content-digest', 'docker-distribution-api-version', 'docker-upload-uuid',
+  'accept-ranges', 'allow', 'cache-control', 'connection', 'content-length', 'content-range', 'content-type', 'date', 'docker-content-digest', 'docker-distribution-api-version', 'docker-upload-uuid',
   'etag', 'keep-alive', 'link', 'location', 'oci-filters-applied', 'oci-subject', 'oci-tag', 'range', 'retry-after', 'varve-position', 'www-authenticate', 'x-content-type-options', 'x-request-id',
 ])
 const MAX_HEAD_BYTES = 80 * 1024
@@ -41,19 +41,41 @@ export function problemOf(request: Request, answer: Answer, world: World): strin
   const route = routeOf(path)
   const { method } = request
   const said = method === 'HEAD' || answer.status < 400 ? String(answer.status) : `${answer.status} ${codeIn(answer.body) ?? ''}`
-  const allowed = mayAsk(request, route, world) ? answersTo(route, method) : [method === 'HEAD' ? '401' : '401 UNAUTHORIZED']
+  const allowed = allowedTo(request, route, path, world)
   if (!allowed.some((each) => each === said || (method === 'HEAD' && each.startsWith(said)))) return `${said} to ${method} ${route}, which answers ${allowed.join(', ')}`
   if (answer.status === 405 && answer.headers.allow !== Object.keys(ANSWERS[route]).join(', ')) return `Allow: ${String(answer.headers.allow)}`
   return strangerIn(route, path, request, answer)
 }
 
-/** Whether a request says who asks. */
-function mayAsk({ headers, method }: Request, route: Route, world: World): boolean {
+const REFUSED = '401 UNAUTHORIZED'
+const WAIT = '429 TOOMANYREQUESTS'
+
+/** What may be answered to whoever the request says that asks. */
+function allowedTo(request: Request, route: Route, path: string, world: World): readonly string[] {
+  const { headers, method } = request
+  const usual = answersTo(route, method)
   const said = headers.find(([key]) => key.toLowerCase() === 'authorization')?.[1].trim() ?? ''
-  if (route === 'metrics') return said === `Bearer ${world.metricsToken}` || !['GET', 'HEAD'].includes(method)
-  if (['health', 'ready', 'nothing'].includes(route)) return true
+  if (route === 'metrics') return said === `Bearer ${world.metricsToken}` || !['GET', 'HEAD'].includes(method) ? usual : [REFUSED]
+  if (['health', 'ready', 'nothing'].includes(route)) return usual
+  if (route === 'token' && (!['GET', 'HEAD'].includes(method) || !headers.some(([key]) => key.toLowerCase() === 'authorization'))) return usual
+  if (/^bearer /i.test(said)) {
+    const token = [world.wide, world.narrow].find((each) => each === said.replace(/^bearer +/i, 'Bearer '))
+    return token === undefined || route === 'token' ? [REFUSED] : withToken(request, route, path, token === world.wide ? world.scoped : [NARROW], token === world.wide, usual)
+  }
   const secret = (text: string): string => Buffer.from(text.slice('Basic '.length), 'base64').toString()
-  return /^basic /i.test(said) && secret(said) === secret(world.authorization)
+  if (!/^basic /i.test(said)) return [REFUSED]
+  if (secret(said) === secret(world.authorization)) return usual
+  // Guesses are made at one account, which must wait now and then.
+  return secret(said) === secret(world.tried) ? [...usual, WAIT] : [REFUSED, WAIT]
+}
+
+/** `all`: the token is for everything in the repositories, and for their list; else it is for pulls. */
+function withToken({ method, query }: Request, route: Route, path: string, names: readonly string[], all: boolean, usual: readonly string[]): readonly string[] {
+  const [, name = ''] = /^\/v2\/(.+)\/(?:manifests|blobs\/uploads|blobs|referrers|tags)(?:\/|$)/.exec(path) ?? []
+  const covered = route === 'base' || (route === 'catalog' ? all : names.includes(name) && (all || ['GET', 'HEAD'].includes(method)) && (all || route !== 'upload'))
+  // A mount needs a pull of its source.
+  if (covered) return query.some((each) => each.startsWith('from=')) ? [...usual, REFUSED] : usual
+  return [...usual.filter((each) => each >= '400'), REFUSED]
 }
 
 /** What in an answer belongs to another request. */

@@ -90,7 +90,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'a body that nobody wants': (request, random) => ({ ...request, body: Buffer.alloc(random.pick([1, 100, 70_000, 1_100_000])) }),
   'other credentials': (request, random) =>
     // A wrong password costs a verification, so there are few.
-    withHeader(request, 'Authorization', random.below(40) === 0 ? `Basic ${Buffer.from(`admin:${random.pick(ODD_TEXTS)}`).toString('base64')}` : random.pick(['', 'Basic', 'Basic x', 'Bearer x', 'Basic ====', '\u00ff', 'Negotiate'])),
+    withHeader(request, 'Authorization', random.below(40) === 0 ? `Basic ${Buffer.from(`${random.pick(['tried', 'nobody'])}:${random.pick(ODD_TEXTS)}`).toString('base64')}` : random.pick(['', 'Basic', 'Basic x', 'Bearer x', 'Basic ====', '\u00ff', 'Negotiate'])),
   'odd headers': (request, random) =>
     withHeader(
       request,
@@ -108,6 +108,6 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'escapes in the path': (request, random) => ({ ...request, path: escaped(request.path, random) }),
   'another target': (request, random) => ({
     ...request,
-    path: random.pick([`http://x${request.path}`, `HTTPS://u:p@h:1${request.path}`, `/${request.path}`, `${request.path}/`, '/healthz', '/readyz', '/metrics', '/service/token', '/api/v2.0/x', '*', '/v2', '/', `http://${request.path}`, `/v2/..${request.path}`]),
+    path: random.pick([`http://x${request.path}`, `HTTPS://u:p@h:1${request.path}`, `/${request.path}`, `${request.path}/`, '/healthz', '/readyz', '/metrics', '/service/token', '/api/v1/x', '*', '/v2', '/', `http://${request.path}`, `/v2/..${request.path}`]),
   }),
 }

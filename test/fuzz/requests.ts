@@ -13,7 +13,14 @@ export type Request = {
 
 /** What a request may name: what is there, and what is not. */
 export type World = {
+  /** Of an administrator, whose password nothing but this guesses at. */
   readonly authorization: string
+  /** Of another administrator, at whose password guesses are made. */
+  readonly tried: string
+  /** Tokens: for everything in `scoped` and the list of repositories, and for pulls from `NARROW`. */
+  readonly wide: string
+  readonly narrow: string
+  readonly scoped: readonly string[]
   readonly metricsToken: string
   readonly names: readonly string[]
   readonly tags: readonly string[]
@@ -29,6 +36,8 @@ export type Method = (typeof METHODS)[number]
 
 /** A repository that no request changes, so that the same question gets the same answer. */
 export const KEPT = 'kept/a'
+/** The one that the narrow token is for. */
+export const NARROW = 'fuzz/a'
 export const NONE = `sha256:${'0'.repeat(64)}`
 /** One that no request makes. */
 const ABSENT = 'kept/none'
@@ -51,11 +60,16 @@ const PATHS: Readonly<Record<Route, Maker>> = {
   health: () => ({ path: '/healthz' }),
   ready: () => ({ path: '/readyz' }),
   metrics: (world) => ({ path: '/metrics', headers: [['Authorization', `Bearer ${world.metricsToken}`]] }),
-  nothing: (_, random) => ({ path: random.pick(['/', '/nothing', '/api/v2.0/projects', '/service/token', '/v1/', '/v2x', '/favicon.ico']) }),
+  token: (world, random) => ({
+    path: '/service/token',
+    query: ['service=varve', `scope=${random.pick(['registry:catalog:*', `repository:${random.pick(world.names)}:${random.pick(['*', 'pull', 'pull,push'])}`])}`].slice(random.below(3)),
+  }),
+  nothing: (_, random) => ({ path: random.pick(['/', '/nothing', '/api/v1/projects', '/service', '/v1/', '/v2x', '/favicon.ico']) }),
 }
 
 /** What a request of a route and a method has beside the path, where it should go well. */
 const MORE: Readonly<Record<string, readonly Maker[]>> = {
+  'token POST': [tokenForm],
   'manifests PUT': [manifestPush],
   'start POST': [
     PATHS.start,
@@ -72,7 +86,8 @@ const MORE: Readonly<Record<string, readonly Maker[]>> = {
 /** A request that is as it should be, but that its route may not know its method. */
 export function requestTo(route: Route, method: Method, world: World, random: Seeded): Request {
   const made = random.pick(MORE[`${route} ${method}`] ?? [PATHS[route]])(world, random)
-  return { method, query: [], headers: [['Authorization', world.authorization]], body: undefined, ...made }
+  const who = random.below(6) > 0 ? world.authorization : random.pick([world.wide, world.wide, world.narrow])
+  return { method, query: [], headers: [['Authorization', who]], body: undefined, ...made }
 }
 
 /** A request whose answer is the same whenever it is asked: of what nobody changes, or one that is refused. */
@@ -88,6 +103,8 @@ export function steadyRequest(route: Route, method: Method, world: World, random
     start: () => ({ path: `/v2/${KEPT}/blobs/uploads/`, query: ['digest=x'] }),
     upload: () => ({ path: `/v2/${KEPT}/blobs/uploads/${NO_UPLOAD}`, query: [`digest=${NONE}`], body: method === 'PATCH' ? Buffer.from('abc') : undefined }),
     metrics: () => ({ path: '/metrics' }),
+    // A token that is given is another each time.
+    token: () => ({ path: '/service/token', headers: [['Authorization', world.narrow]] }),
   }
   const made = (steady[route] ?? PATHS[route])(world, random)
   const digest = made.path.split(/[/:]/).at(-1)
@@ -121,6 +138,12 @@ function manifestPush(world: World, random: Seeded): ReturnType<Maker> {
     headers: [['Authorization', world.authorization], ['Content-Type', type]],
     body,
   }
+}
+
+function tokenForm(world: World, random: Seeded): ReturnType<Maker> {
+  const [name = '', password = ''] = Buffer.from(world.tried.slice('Basic '.length), 'base64').toString().split(':')
+  const form = new URLSearchParams({ grant_type: 'password', service: 'varve', client_id: 'fuzz', username: name, password, scope: `repository:${random.pick(world.names)}:pull` })
+  return { path: '/service/token', headers: [['Content-Type', 'application/x-www-form-urlencoded']], body: Buffer.from(form.toString()) }
 }
 
 function blobPush(world: World, random: Seeded): ReturnType<Maker> {

@@ -1,6 +1,8 @@
+import { askingAs, makeUser } from '../support/asking.ts'
+import { bearer } from '../support/doors.ts'
 import { registryClient } from '../support/registry.ts'
 import type { VarveServer } from '../support/server.ts'
-import { KEPT, NONE } from './requests.ts'
+import { KEPT, NARROW, NONE } from './requests.ts'
 import type { World } from './requests.ts'
 
 /** Longer than a registry answers in one write, and than two sockets hold between them. */
@@ -22,5 +24,10 @@ export async function settle(server: VarveServer, metricsToken: string): Promise
   const long = await client.pushBlob(KEPT, Buffer.alloc(LONG_BYTES, 'long'))
   digests.push(image.digest, image.layerDigest)
   const kept = [`manifests/v1`, `manifests/${image.digest}`, `blobs/${image.layerDigest}`, `blobs/${long}`].map((path) => `/v2/${KEPT}/${path}`)
-  return { authorization: server.authorization, metricsToken, names: [...names, 'fuzz/none'], tags, digests, uploads, kept }
+  const tried = await makeUser(server, 'tried')
+  await askingAs(server).call('PUT', `/users/${tried.number}/sysadmin`, { sysadmin_flag: true })
+  const scoped = [...names, KEPT]
+  const wide = await bearer(server, server.authorization, ...scoped.map((name) => `repository:${name}:*`), 'registry:catalog:*')
+  const narrow = await bearer(server, server.authorization, `repository:${NARROW}:pull`)
+  return { authorization: server.authorization, tried: tried.authorization, wide, narrow, scoped, metricsToken, names: [...names, 'fuzz/none'], tags, digests, uploads, kept }
 }

@@ -129,7 +129,7 @@ describe('the read models', () => {
   })
 
   it('are tried on histories that hold every type of event', async () => {
-    const { events } = await write(3, 6_000)
+    const { events } = await write(5, 6_000)
     expect([...new Set(events.map(({ event }) => event.type))].sort()).toEqual(eventTypes.map(({ type }) => type).sort())
   })
 
@@ -148,7 +148,7 @@ describe('the read models', () => {
     const expected = linesOf(written.expected)
     const found = await read(pool, schema)
     // Counts are counted once by their checkpoint, and not by themselves.
-    for (const name of Object.keys(expected).filter((each) => each !== 'pull_counts')) expect({ name, rows: found[name] }).toEqual({ name, rows: expected[name] })
+    for (const name of Object.keys(expected).filter((each) => each !== 'pull_counts' && each !== 'repository_counts')) expect({ name, rows: found[name] }).toEqual({ name, rows: expected[name] })
   })
 
   it('are the same after a rebuild, whose comparison finds every row that was changed', async () => {

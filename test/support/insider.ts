@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import type { AccessRecorded, RefusalReason } from '../../src/commands/activity/events.ts'
 import { createCodec } from '../../src/commands/codec.ts'
 import { eventTypes } from '../../src/commands/event-types.ts'
 import { createHandler } from '../../src/commands/handle.ts'
@@ -47,6 +48,17 @@ export async function insider(connection: Connection, { dataFolder, url }: Pick<
       const command = { after: (await keys()).at(-1)?.kid, kid, notBefore: new Date(), publicKey: JSON.stringify(publicJwk), privateKey: await sealer.seal(SECRETS, privateKey) }
       await createHandler(log)(keysAggregate, command, { actor: { kind: 'system', subject: randomUUID() }, now: () => new Date() })
       return kid
+    },
+    /** How often somebody was refused, by why, as the trail has it. */
+    async refusals(): Promise<ReadonlyMap<RefusalReason, number>> {
+      const found = new Map<RefusalReason, number>()
+      for await (const { event } of log.readAll(['activity'], 'start')) {
+        if (event.type !== 'AccessRecorded') continue
+        for (const entry of (event as Event<FactOf<typeof AccessRecorded>>).data.entries) {
+          if ('reason' in entry) found.set(entry.reason, (found.get(entry.reason) ?? 0) + ('count' in entry ? entry.count : 1))
+        }
+      }
+      return found
     },
     close: () => log.close(),
   }

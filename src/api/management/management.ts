@@ -10,6 +10,7 @@ import type { IdentityReader } from '../../projections/identity-reader.ts'
 import type { PeopleQueries } from '../../projections/people-queries.ts'
 import type { ProjectQueries } from '../../projections/project-queries.ts'
 import type { TrailReader } from '../../projections/trail-reader.ts'
+import type { LdapDirectory } from '../../identity/ldap/directory.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
 import type { Readiness } from '../health/health.ts'
 import type { Registry } from '../registry.ts'
@@ -30,6 +31,8 @@ export type Management = {
   readonly verifiers: Verifiers
   readonly settings: SettingsReader
   readonly readiness: Readiness
+  /** Undefined where people do not log in at one. */
+  readonly directory: () => Promise<LdapDirectory | undefined>
   readonly release: string
   readonly publicUrl: () => string
   readonly now: () => Date

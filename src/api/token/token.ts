@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import express from 'express'
-import type { Request, Response, Router } from 'express'
+import type { ErrorRequestHandler, Request, Response, Router } from 'express'
 import { LONGEST_LIFETIME_S } from '../../identity/tokens/lifetimes.ts'
 import { parseScopes } from '../../identity/tokens/scope.ts'
 import { tokenResponse } from '../../identity/tokens/token-response.ts'
@@ -10,7 +10,7 @@ import type { Refusal } from '../../oci/errors.ts'
 import { loginOf } from '../authenticate.ts'
 import type { AuthRefusal, Identified } from '../authenticate.ts'
 import type { LoggedIn, LoginRefusal } from '../login.ts'
-import { notLetIn } from '../oci/challenge.ts'
+import { notLetIn, unauthorized } from '../oci/challenge.ts'
 import { refused } from '../oci/exchange.ts'
 import type { Registry } from '../registry.ts'
 import { json, send } from '../reply.ts'
@@ -56,7 +56,7 @@ export function tokenRoutes(options: {
   }
 
   async function onGet(request: Request, requestId: string): Promise<Reply | Refusal> {
-    if (/^bearer /i.test(request.headers.authorization ?? '')) return refusal('UNAUTHORIZED', 'a token is not to be had with a token')
+    if (/^bearer /i.test(request.headers.authorization ?? '')) return unauthorized(registry, {}, 'a token is not to be had with a token')
     const requester = await identify(request, requestId)
     if ('refused' in requester) return notLetIn(registry, requester)
     return issue(requester, { scopes: textsOf(request.query['scope']), offline: request.query['offline_token'] === 'true' })
@@ -100,12 +100,20 @@ export function tokenRoutes(options: {
     await send(request, response, 'refused' in answered ? refused(answered) : answered, requestId)
   }
 
+  /** What the parser of forms does not take, which is the client's doing. */
+  const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
+    const tooLarge = error instanceof Error && 'type' in error && error.type === 'entity.too.large'
+    const why = tooLarge ? refusal('SIZE_INVALID', `a form is at most ${MAX_FORM}`, { status: 413 }) : refusal('UNSUPPORTED', 'the form is not understood', { status: 400 })
+    await send(request, response, refused(why), randomUUID())
+  }
+
   const router = express.Router({ caseSensitive: true })
   router.get('/token', answering(onGet))
   router.post('/token', express.urlencoded({ extended: false, limit: MAX_FORM }), answering(onPost))
   router.get('/jwks', (_request, response) => {
     response.json(jwks())
   })
+  router.use(onError)
   return router
 }
 
