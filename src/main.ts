@@ -308,7 +308,7 @@ async function serve(config: Config): Promise<void> {
     identity, sealer, verifiers, settings, outside: ldap.logIn, now,
     workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
-    known: remembered.known,
+    known: (name, secret) => remembered.known(name, secret),
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
   const anonymous = createAnonymous(await registryId(log), now)

@@ -34,3 +34,9 @@ export async function userIdOf({ rows, queries }: Deciding, nameOrId: string): P
   const found = isId ? (await rows.users({ id, name: undefined, email: undefined })).users : []
   return found.some((user) => user.id === id) ? id : queries.userIdByName(folded(nameOrId))
 }
+
+/** Says why a command was not done; its exit code. */
+export function refuse(message: string): number {
+  process.stderr.write(`varve: ${message}\n`)
+  return 1
+}

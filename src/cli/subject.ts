@@ -3,7 +3,7 @@ import { usersAggregate } from '../commands/user/aggregate.ts'
 import { wipe } from '../projections/forgetting.ts'
 import { catalogueGroup, trailGroup } from '../projections/read-models.ts'
 import { caughtUp } from './caught-up.ts'
-import { decidingOn, userIdOf } from './deciding.ts'
+import { decidingOn, refuse, userIdOf } from './deciding.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 
 export function subjectCommand(program: Command, withRegistry: WithRegistry): void {
@@ -39,9 +39,4 @@ async function forget(opened: Opened, nameOrId: string): Promise<number> {
   await wipe(pool, await caughtUp(opened, trailGroup, end))
   process.stdout.write(`the user ${user} is forgotten\n`)
   return 0
-}
-
-function refuse(message: string): number {
-  process.stderr.write(`varve: ${message}\n`)
-  return 1
 }

@@ -5,7 +5,9 @@ import { makeSecret } from '../identity/passwords/made-secret.ts'
 import { passwordFaults } from '../identity/passwords/policy.ts'
 import { makeArgon2Verifier } from '../identity/passwords/schemes.ts'
 import { SECRETS } from '../ports/key-store.ts'
-import { decidingOn, userIdOf } from './deciding.ts'
+import { catalogueGroup } from '../projections/read-models.ts'
+import { caughtUp } from './caught-up.ts'
+import { decidingOn, refuse, userIdOf } from './deciding.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 
 type Options = { readonly stdin?: boolean }
@@ -33,13 +35,10 @@ async function resetPassword(opened: Opened, nameOrId: string, { stdin }: Option
   const faults = passwordFaults(password)
   if (faults.length > 0) return refuse(`the password is ${faults.join(', ')}`)
   const verifier = await sealer.seal(SECRETS, await makeArgon2Verifier(password))
-  const { outcome } = await handle(userAggregate(rows, user.id), { type: 'ChangePassword', verifier }, context)
+  const { outcome, position } = await handle(userAggregate(rows, user.id), { type: 'ChangePassword', verifier }, context)
   if ('refused' in outcome) return refuse(outcome.message)
+  // A server that runs has dropped what it remembered, or does so at once.
+  if (position !== undefined) await caughtUp(opened, catalogueGroup, position)
   process.stdout.write(stdin === true ? 'the password was changed\n' : `the password is now ${password}\nIt is shown this once; it is kept only as a hash.\n`)
   return 0
-}
-
-function refuse(message: string): number {
-  process.stderr.write(`varve: ${message}\n`)
-  return 1
 }

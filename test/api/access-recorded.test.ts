@@ -25,7 +25,7 @@ let api: ManagementClient
 const basic = (name: string, secret: string): string => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
 
 async function asked(path: string, authorization?: string, init: RequestInit = {}): Promise<{ readonly status: number; readonly requestId: string; readonly body: unknown }> {
-  const response = await fetch(new URL(path, server.url), { ...init, headers: { 'User-Agent': 'access-tests/1', ...(authorization === undefined ? {} : { Authorization: authorization }), ...init.headers } })
+  const response = await fetch(new URL(path, server.url), { ...init, headers: { 'User-Agent': 'access-tests/1', ...(authorization === undefined ? {} : { Authorization: authorization }) } })
   const text = await response.text()
   return { status: response.status, requestId: response.headers.get('X-Request-Id') ?? '', body: text.startsWith('{') ? JSON.parse(text) : text }
 }

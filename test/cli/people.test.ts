@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { managementClient } from '../support/management.ts'
 import type { ManagementClient } from '../support/management.ts'
@@ -80,8 +81,8 @@ describe('varve subject forget', () => {
     expect((await from('203.0.113.77', agent, '/v2/team/app/manifests/v1', bearer)).status).toBe(401)
     expect((await server.varve('rebuild', '--verify')).stdout).toBe('the read models are what the log says\n')
     expect((await server.varve('rebuild')).code).toBe(0)
-    expect((await trail('--actor', id)).map(({ action }) => action)).toEqual(after.map(({ action }) => action))
-    // The old token was refused above, from that address, and of that id: what nobody can open.
+    // The old token was refused above: the trail says whose it was, and no more.
+    expect((await trail('--actor', id)).map(({ action }) => action)).toEqual([...after.map(({ action }) => action), 'refused'])
     await nothing()
 
     expect(await api.created('/users', { username: 'Zdoralinde', email: 'zdoralinde@mail.example.org', password: PASSWORD })).toBeGreaterThan(number)
@@ -142,7 +143,13 @@ describe('varve user reset-password', () => {
   it('takes one from standard input that keeps the policy', async () => {
     expect(await withInput('short\n', 'user', 'reset-password', 'rita', '--stdin')).toMatchObject({ code: 1 })
     expect(await withInput('Another-1-for-rita\n', 'user', 'reset-password', 'rita', '--stdin')).toEqual({ code: 0, output: 'the password was changed\n' })
-    expect((await from('203.0.113.6', 'x', '/v2/', basic('rita', 'Another-1-for-rita'))).status).toBe(200)
+    let status = 0
+    // A failure more would have to wait.
+    for (let tries = 0; status !== 200 && tries < 4; tries += 1) {
+      status = (await from('203.0.113.6', 'x', '/v2/', basic('rita', 'Another-1-for-rita'))).status
+      if (status !== 200) await sleep(500)
+    }
+    expect(status).toBe(200)
     expect((await server.varve('user', 'reset-password', 'nobody-of-this-name')).code).toBe(1)
   })
 })

@@ -129,7 +129,7 @@ describe('the read models', () => {
   })
 
   it('are tried on histories that hold every type of event', async () => {
-    const { events } = await write(3, 6_000)
+    const { events } = await write(5, 6_000)
     expect([...new Set(events.map(({ event }) => event.type))].sort()).toEqual(eventTypes.map(({ type }) => type).sort())
   })
 

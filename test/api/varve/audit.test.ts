@@ -43,7 +43,6 @@ describe('GET /api/varve/v1/audit', () => {
     const { through } = await page('/audit?limit=1', 'ada')
     const { stdout } = await server.varve('audit', '--json', '--until', through)
     const printed = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Entry)
-    expect(new Set(printed.map(({ action }) => action))).toEqual(expect.objectContaining({}))
     expect(printed.map(({ action }) => action)).toEqual(expect.arrayContaining(['auditor.granted', 'login', 'member.added', 'pull', 'push']))
     const all: Entry[] = []
     for (let after: string | undefined, pages = 0; pages === 0 || after !== undefined; pages += 1) {
@@ -97,7 +96,7 @@ describe('GET /api/varve/v1/audit', () => {
   it('is nobody else’s, and an auditor pulls and changes nothing', async () => {
     expect((await fetch(new URL('/api/varve/v1/audit', server.url))).status).toBe(401)
     const pull = await fetch(new URL('/v2/team/app/manifests/v1', server.url), { headers: { Authorization: `Basic ${Buffer.from(`ada:${PASSWORD}`).toString('base64')}` } })
-    expect(pull.status).toBe(403)
+    expect(pull.status).toBe(404)
     const body = '{"auditor":true}'
     for (const name of ['ada', 'paul']) {
       expect((await ask(`/users/${ids.get('stella') ?? 0}/auditor`, name, { 'Content-Type': 'application/json' }, { method: 'PUT', body })).status).toBe(403)

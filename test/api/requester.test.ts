@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from '@jest/globals'
+import type { AuthRefusal, Identified } from '../../src/api/authenticate.ts'
+import { createIdentify } from '../../src/api/requester.ts'
+import type { Access } from '../../src/commands/activity/record-access.ts'
+import type { Refused } from '../../src/commands/activity/refusals.ts'
+import { createPlainSealer } from '../support/history.ts'
+
+const ann = { kind: 'user', id: randomUUID(), name: 'ann', administrator: false, auditor: false, groups: [] } as const
+const login = { kind: 'user', id: ann.id, credential: randomUUID() } as const
+const request = { headers: { 'user-agent': 'tests/1' }, socket: { remoteAddress: '2001:db8::1:2' } }
+
+function identifying(found: Identified | AuthRefusal, record: (access: Access) => Promise<void> = () => Promise.resolve()) {
+  const refused: Refused[] = []
+  const { identify } = createIdentify({
+    authenticate: () => Promise.resolve(found),
+    access: { record, refuse: (asked) => refused.push(asked) },
+    sealer: createPlainSealer(),
+    anonymous: () => ({ kind: 'anonymous', id: randomUUID() }),
+    addressOf: () => '2001:db8::1:2',
+    now: () => new Date(),
+  })
+  return { identify: () => identify(request, 'request'), refused }
+}
+
+describe('who makes a request', () => {
+  it('is told so once their login is on record, and not before', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const asked: Access[] = []
+    const { identify } = identifying({ subject: ann, login, scope: undefined, by: 'password' }, async (access) => {
+      asked.push(access)
+      await promise
+    })
+    let isKnown = false
+    const identified = identify().then((requester) => {
+      isKnown = true
+      return requester
+    })
+    for (let turns = 0; turns < 20; turns += 1) await new Promise((done) => setImmediate(done))
+    expect({ isKnown, asked }).toEqual({ isKnown: false, asked: [{ what: 'login', by: 'password', caller: expect.objectContaining({ subject: ann.id }) as unknown, requestId: 'request' }] })
+    resolve(undefined)
+    expect(await identified).toMatchObject({ subject: ann, address: '2001:db8::1:2' })
+  })
+
+  it('is not let in where their login cannot be put on record', async () => {
+    const { identify } = identifying({ subject: ann, login, scope: undefined, by: 'password' }, () => Promise.reject(new Error('the log is away')))
+    await expect(identify()).rejects.toThrow('the log is away')
+  })
+
+  it('is no new login where they are remembered, or have a token', async () => {
+    const { identify } = identifying({ subject: ann, login, scope: undefined }, () => Promise.reject(new Error('recorded')))
+    expect(await identify()).toMatchObject({ subject: ann })
+  })
+
+  it.each([
+    [{ refused: true, reason: 'credentials' }, 'credentials', '2001:db8:0:0::/64'],
+    [{ refused: true, reason: 'wait', seconds: 3 }, 'throttled', '2001:db8:0:0::/64'],
+    [{ refused: true, reason: 'directory' }, 'directory-away', '2001:db8:0:0::/64'],
+    [{ refused: true, reason: 'token', why: 'expired' }, 'token-expired', '2001:db8:0:0::/64'],
+    [{ refused: true, reason: 'token', why: 'ended', login }, 'token-ended', ann.id],
+  ] as const)('is refused for %j as %s, of %s', async (why, reason, source) => {
+    const { identify, refused } = identifying(why)
+    expect(await identify()).toBe(why)
+    expect(refused).toEqual([{ source, reason, requestId: 'request' }])
+  })
+})
