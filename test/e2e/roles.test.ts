@@ -21,7 +21,7 @@ jest.setTimeout(180_000)
 
 type User = { readonly name: string; readonly secret: string }
 /** What somebody does with a client, once they have logged in. */
-type Session = { push(): Promise<unknown>; pull(): Promise<unknown> }
+type Session = { readonly push: () => Promise<unknown>; readonly pull: () => Promise<unknown> }
 
 const REFUSED = /denied|unauthorized|forbidden|insufficient|authentication required|authorization failed|\b40[134]\b|not found|unknown/i
 
