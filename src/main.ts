@@ -69,6 +69,7 @@ import type { Sealer } from './ports/key-store.ts'
 import { comparePositions, positionNumber } from './ports/position.ts'
 import type { Position } from './ports/position.ts'
 import { streams } from './ports/streams.ts'
+import { createTrailReader } from './projections/trail-reader.ts'
 import { startReadModels } from './projections/follower.ts'
 import type { IdentityQueries } from './projections/identity-queries.ts'
 import type { PrivatePart } from './projections/projection.ts'
@@ -319,7 +320,8 @@ async function serve(config: Config): Promise<void> {
     ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
-  const management: Management = { identity, queries, log, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, now, logger }
+  const trail = createTrailReader({ pool, log, schema: readModels.schema, reached: () => readModels.checkpoints().trail })
+  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, directory: ldap.directory, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,

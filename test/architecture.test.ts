@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   outbound: parts('ports', 'oci'),
   identity: parts('outbound', 'ports', 'oci'),
   api: parts('commands', 'identity', 'outbound', 'projections', 'ports', 'oci'),
-  cli: parts('commands', 'projections', 'ports', 'oci', 'config.ts', 'logger.ts'),
+  cli: parts('commands', 'identity', 'projections', 'ports', 'oci', 'config.ts', 'logger.ts'),
   'main.ts': () => true,
   'config.ts': () => false,
   'logger.ts': () => false,

@@ -90,7 +90,8 @@ export function createLdapLogin(options: {
   }
 }
 
-function outsideUser({ dn, name, email, realName, groups, administrator }: LdapUser): OutsideUser {
+/** What is written down of somebody whom the directory shows. */
+export function outsideUser({ dn, name, email, realName, groups, administrator }: LdapUser): OutsideUser {
   const person = { name, external: dn, ...(email === undefined ? {} : { email }), ...(realName === undefined ? {} : { realName }) }
   return { source: 'ldap', person, groups, administrator }
 }

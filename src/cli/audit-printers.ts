@@ -1,9 +1,8 @@
+import { auditLines } from '../projections/audit-documents.ts'
+import type { NamedEntry } from '../projections/audit-documents.ts'
 import { auditCursor } from '../projections/audit-queries.ts'
 import type { AuditEntry } from '../projections/audit-queries.ts'
 import { printable, tableLine, widthsOf } from './table.ts'
-
-/** An entry with its repository's name in the place of its key. */
-export type NamedEntry = AuditEntry & { readonly repositoryName: string | undefined }
 
 export type Printer = {
   /** What stands before the first entry. */
@@ -13,22 +12,7 @@ export type Printer = {
 
 /** A JSON line an entry; what an entry has not is left out. */
 export function jsonPrinter(): Printer {
-  const line = (entry: NamedEntry): string =>
-    JSON.stringify({
-      cursor: auditCursor(entry),
-      time: entry.at.toISOString(),
-      action: entry.action,
-      repository: entry.repositoryName,
-      tag: entry.tag,
-      digest: entry.digest,
-      ...entry.pull,
-      ...(entry.pull === undefined ? { parameters: entry.parameters } : {}),
-      who: entry.who,
-      address: entry.address,
-      userAgent: entry.userAgent,
-      requestId: entry.requestId,
-    })
-  return { head: '', lines: (entries) => entries.map((entry) => `${line(entry)}\n`).join('') }
+  return { head: '', lines: auditLines }
 }
 
 type Cells = Readonly<Record<string, (entry: NamedEntry) => string>>

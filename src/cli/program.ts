@@ -7,7 +7,9 @@ import { eventStoreCommand } from './eventstoredb.ts'
 import { fsckCommand } from './fsck.ts'
 import type { CliContext, Opened, WithRegistry } from './opened.ts'
 import { rebuildCommand } from './rebuild.ts'
+import { subjectCommand } from './subject.ts'
 import { tailCommand } from './tail.ts'
+import { userCommand } from './user.ts'
 
 /** Exit codes: 0 done, 1 what was looked for is wrong (a difference, a corrupt blob), 2 bad usage or configuration, 3 it failed. */
 export const EXIT = { ok: 0, wrong: 1, usage: 2, failed: 3 } as const
@@ -45,6 +47,8 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   tailCommand(program, withRegistry)
   auditCommand(program, withRegistry)
   accessCommand(program, withRegistry)
+  subjectCommand(program, withRegistry)
+  userCommand(program, withRegistry)
   fsckCommand(program, withRegistry)
   const withConfig = async (act: (config: Config) => Promise<number>): Promise<void> => {
     code = await act(context.config())

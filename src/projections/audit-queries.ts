@@ -20,6 +20,8 @@ export type AuditFilter = {
   /** A name, or a subject's id. */
   readonly actor?: string
   readonly action?: string
+  /** A project's id: what happened to it and in it. */
+  readonly project?: string
   readonly repository?: RepositoryKey
   readonly tag?: Tag
   readonly digest?: Digest
@@ -97,7 +99,7 @@ export async function auditPage(
   const limit = value(range.limit)
   const common = [`pos <= ${value(String(positionNumber(range.end)))}`, ...commonConditions(schema, filter, value)]
   const arms = [
-    ...(filter.action === PULL ? [] : [trailArm(schema, [later, ...common, ...trailConditions(filter, value)], limit)]),
+    ...(filter.action === PULL ? [] : [trailArm(schema, [later, ...common, ...trailConditions(schema, filter, value)], limit)]),
     ...(range.pulls && (filter.action ?? PULL) === PULL
       ? [pullsArm(schema, [later, ...common, ...pullConditions(schema, filter, value)], limit)]
       : []),
@@ -136,16 +138,23 @@ function commonConditions(schema: string, { actor, repository, since, until }: A
 }
 
 /** A push that moved no tag says its tags among the references only. */
-function trailConditions({ action, tag, digest }: AuditFilter, value: AddValue): string[] {
+function trailConditions(schema: string, { action, tag, digest, project }: AuditFilter, value: AddValue): string[] {
   return [
+    ...(project === undefined ? [] : [`(${isIn(schema, project, value)} or repository is null and parameters::jsonb ->> 'project' = ${value(project)})`]),
     ...(action === undefined ? [] : [`action = ${value(action)}`]),
     ...(tag === undefined ? [] : [`(tag = ${value(tag)} or action = 'push' and parameters::jsonb -> 'references' ? ${value(tag)})`]),
     ...(digest === undefined ? [] : [`digest = ${value(digest)}`]),
   ]
 }
 
-function pullConditions(schema: string, { tag, digest }: AuditFilter, value: AddValue): string[] {
+/** Of the repositories of a project. An id holds nothing that `like` would read otherwise. */
+function isIn(schema: string, project: string, value: AddValue): string {
+  return `repository in (select n from ${schema}.repository_names where value like ${value(`${project}/%`)})`
+}
+
+function pullConditions(schema: string, { tag, digest, project }: AuditFilter, value: AddValue): string[] {
   return [
+    ...(project === undefined ? [] : [isIn(schema, project, value)]),
     ...(tag === undefined ? [] : [`reference = (select n from ${schema}.pull_references where value = ${value(tag)})`]),
     ...(digest === undefined ? [] : [`digest = (select n from ${schema}.digests where value = ${value(digest)})`]),
   ]

@@ -13,6 +13,7 @@ export const callers: Table = {
   key: ['subject', 'caller'],
   // What was blanked stays so, whatever comes after.
   keep: ['name', 'address', 'agent'],
+  personal: true,
   indexes: ['unique (caller)', '(name) where name is not null'],
 }
 

@@ -40,6 +40,7 @@ const users: Table = {
     updated_at: 'timestamptz',
   },
   key: ['id'],
+  personal: true,
   indexes: ['(folded_name) where live', '(folded_email) where live', '(number)', '(administrator) where administrator'],
 }
 

@@ -26,6 +26,8 @@ export type Table = {
   readonly indexes?: readonly string[]
   /** The same for indexes that the table's own sets find rows by: made before the load. */
   readonly lookups?: readonly string[]
+  /** It says things of people in clear: once one of them was forgotten, it is written anew. */
+  readonly personal?: true
 }
 
 /**

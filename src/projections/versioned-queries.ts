@@ -18,7 +18,8 @@ export function createRows(pool: Pool, shown: () => string): Rows {
     })
 }
 
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
+/** Tries again, for a while, where Postgres is away or a version of the read models is gone. */
+export async function patiently<T>(work: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS
   for (;;) {
     try {

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals'
 import { createExpress } from '../../src/api/app.ts'
 import type { Management } from '../../src/api/management/management.ts'
 import { managementRouter } from '../../src/api/management/router.ts'
-import { routes } from '../../src/api/management/routes.ts'
+import { routes as managementRoutes } from '../../src/api/management/routes.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
 import { repositoryRoutes } from '../../src/api/oci/router.ts'
 import { tokenRoutes } from '../../src/api/token/token.ts'
@@ -66,7 +66,7 @@ function walked(): string[] {
   const none = {} as never
   const app = createExpress({
     token: tokenRoutes(none),
-    management: managementRouter(routes, none as Management, none),
+    management: managementRouter(managementRoutes, none as Management, none),
     varve: managementRouter(varveRoutes, none as Management, none),
     readiness: () => [],
     metrics: createMetrics(),
@@ -87,8 +87,11 @@ function walk({ stack }: { readonly stack: readonly Layer[] }, prefix: string): 
   })
 }
 
-/** The routes of both APIs, below their own paths. */
-const ROUTES = ([['/api/v2.0', routes], ['/api/varve/v1', varveRoutes]] as const).flatMap(([mount, list]) => list.map((each) => ({ ...each, path: `${mount}${each.path}` })))
+/** The routes whose permission stands in a table, with their whole paths. */
+const stated = [
+  ...managementRoutes.map((route) => ({ ...route, path: `/api/v2.0${route.path}` })),
+  ...varveRoutes.map((route) => ({ ...route, path: `/api/varve/v1${route.path}` })),
+]
 
 const inExpress = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
@@ -100,9 +103,9 @@ beforeAll(async () => {
 describe('every route of the application', () => {
   it('has a stated permission, or stands in the list of the public ones', () => {
     const found = walked()
-    const stated = ROUTES.flatMap(({ method, path, needs }) => (needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inExpress(path)}`]))
+    const closed = stated.flatMap(({ method, path, needs }) => (needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inExpress(path)}`]))
     expect(found.length).toBeGreaterThan(20)
-    expect(found.sort()).toEqual([...stated, ...PUBLIC].sort())
+    expect(found.sort()).toEqual([...closed, ...PUBLIC].sort())
   })
 
   it('of a repository needs an action there', () => {
@@ -115,7 +118,7 @@ describe('every route of the application', () => {
 
   it('but for the public ones is closed to whoever does not log in', async () => {
     const answers: string[] = []
-    for (const { method, path, needs } of ROUTES) {
+    for (const { method, path, needs } of stated) {
       if (needs === 'everybody') continue
       const concrete = path.replaceAll(/\{(project\w*)\}/g, 'library').replaceAll(/\{\w+\}/g, '1')
       const { status } = await fetch(`${server.url}${concrete}`, { method: method.toUpperCase(), ...(method === 'get' || method === 'head' ? {} : { body: '{}' }) })
@@ -132,7 +135,7 @@ describe('every route of the application', () => {
     }
     for (const path of ['/v2/', '/v2/_catalog']) answers.push(`${(await fetch(`${server.url}${path}`)).status} ${path}`)
     expect(answers.filter((answer) => !answer.startsWith('401 '))).toEqual([])
-    expect(answers.length).toBe(ROUTES.filter(({ needs }) => needs !== 'everybody').length + 2 * Object.keys(NEEDED).length + 2)
+    expect(answers.length).toBe(stated.filter(({ needs }) => needs !== 'everybody').length + 2 * Object.keys(NEEDED).length + 2)
   })
 
   it('that is public answers without a login', async () => {

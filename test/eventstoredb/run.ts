@@ -29,6 +29,6 @@ const counts = existsSync(report) ? (JSON.parse(readFileSync(report, 'utf8')) as
 rmSync(folder, { recursive: true })
 const place = standIn === undefined ? 'the server of VARVE_TEST_EVENTSTORE_URL' : 'the stand-in'
 const missing = counts.skipped.length === 0 ? '' : `Missing, since this machine lacks a part:\n${counts.skipped.map((name) => `  ${name}\n`).join('')}`
-process.stdout.write(`\nAgainst ${place}. What was written stands in streams that begin with the spaces printed above.\n${missing}\n`)
+process.stdout.write(`\nAgainst ${place}. What was written stands in streams that begin with the spaces printed above,\nand what the comparison wrote in those that begin with "run" and its time.\n${missing}\n`)
 process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
 process.exitCode = code ?? 1

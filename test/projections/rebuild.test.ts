@@ -148,7 +148,7 @@ describe('the read models', () => {
     const expected = linesOf(written.expected)
     const found = await read(pool, schema)
     // Counts are counted once by their checkpoint, and not by themselves.
-    for (const name of Object.keys(expected).filter((each) => each !== 'pull_counts')) expect({ name, rows: found[name] }).toEqual({ name, rows: expected[name] })
+    for (const name of Object.keys(expected).filter((each) => each !== 'pull_counts' && each !== 'repository_counts')) expect({ name, rows: found[name] }).toEqual({ name, rows: expected[name] })
   })
 
   it('are the same after a rebuild, whose comparison finds every row that was changed', async () => {

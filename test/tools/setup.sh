@@ -13,7 +13,7 @@ if [ "${1-}" = bench ]; then
   programs=(distribution)
 else
   packages=(docker.io containerd podman skopeo buildah runc crun conmon busybox-static strace debootstrap zstd openssl git ca-certificates chromium
-    slapd ldap-utils samba-ad-dc samba-ad-provision)
+    slapd ldap-utils samba-ad-dc samba-ad-provision python3-venv)
   # cosign first: it takes longest, and apt-get works beside it.
   programs=(cosign helm crane oras regctl conformance)
 fi
@@ -107,4 +107,21 @@ if [ -n "$builds" ]; then
   wait "$builds" || exit 1
   builds=
 fi
+
+# Harbor's Python client, each package at one version, in a virtual environment of its own.
+make_harborapi() {
+  local wanted=$here/../e2e/harbor/requirements.txt folder=$cache/harborapi stamp
+  stamp=$({ cat "$wanted"; python3 --version; } | sha256sum | cut -d' ' -f1)
+  [ -x "$cache/bin/harborapi-python" ] && [ "$(cat "$cache/stamps/harborapi" 2>/dev/null)" = "$stamp" ] && return
+  say "installing Harbor's Python client ..."
+  rm -rf "$folder"
+  if ! { python3 -m venv "$folder" && "$folder/bin/pip" install --disable-pip-version-check --only-binary :all: --no-deps -r "$wanted"; } >"$cache/harborapi.log" 2>&1; then
+    tail -n 20 "$cache/harborapi.log" >&2
+    fail "could not install Harbor's Python client; all that pip said stands in $cache/harborapi.log"
+  fi
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$folder/bin/python" >"$cache/bin/harborapi-python"
+  chmod 755 "$cache/bin/harborapi-python"
+  echo "$stamp" >"$cache/stamps/harborapi"
+}
+if [ "${1-}" != bench ]; then make_harborapi; fi
 say "everything is in place (programs in $cache/bin)"

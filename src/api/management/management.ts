@@ -9,6 +9,8 @@ import type { IdentityQueries } from '../../projections/identity-queries.ts'
 import type { IdentityReader } from '../../projections/identity-reader.ts'
 import type { PeopleQueries } from '../../projections/people-queries.ts'
 import type { ProjectQueries } from '../../projections/project-queries.ts'
+import type { TrailReader } from '../../projections/trail-reader.ts'
+import type { LdapDirectory } from '../../identity/ldap/directory.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
 import type { Readiness } from '../health/health.ts'
 import type { Registry } from '../registry.ts'
@@ -22,12 +24,15 @@ export type Management = {
   readonly log: Pick<EventLog, 'head' | 'resolve' | 'readAll'>
   readonly decisionRows: DecisionRows
   readonly handle: Handle
+  readonly trail: TrailReader
   readonly access: Pick<AccessRecorder, 'record' | 'refuse'>
   readonly visible: Registry['visible']
   readonly sealer: Sealer
   readonly verifiers: Verifiers
   readonly settings: SettingsReader
   readonly readiness: Readiness
+  /** Undefined where people do not log in at one. */
+  readonly directory: () => Promise<LdapDirectory | undefined>
   readonly release: string
   readonly publicUrl: () => string
   readonly now: () => Date

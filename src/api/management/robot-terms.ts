@@ -102,8 +102,10 @@ function uniqueAccess(listed: readonly Static<typeof Access>[]): RobotPermission
 async function inProject(identity: Pick<IdentityReader, 'project'>, giver: Subject, namespace: string, access: RobotPermission['access']): Promise<RobotPermission | ApiError> {
   if (namespace === '*') return { kind: 'project', project: '*', access }
   const project = await identity.project(namespace)
-  const seen = project !== undefined && mayInProject(giver, project, { resource: 'project', action: 'read' })
-  return seen ? { kind: 'project', project: project.id, access } : noSuchProject
+  if (project === undefined) return noSuchProject
+  const permission = { kind: 'project', project: project.id, access } as const
+  const seen = mayInProject(giver, project, { resource: 'project', action: 'read' }) || (giver.kind === 'robot' && hasPermission(giver, permission))
+  return seen ? permission : noSuchProject
 }
 
 /** A robot's name as it logs in. */

@@ -42,7 +42,7 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     }
     const params = { ...request.params }
     const query = { ...request.query }
-    const body: unknown = request.body
+    const body: unknown = request.body ?? null
     if (!isStorable(JSON.stringify([params, query, body]))) return errorReply(apiError(400, 'BAD_REQUEST', 'what was sent holds U+0000, or half of a pair of surrogates'))
     const admitted = await admit(management, route, requester, request)
     if ('refused' in admitted) return errorReply(admitted)

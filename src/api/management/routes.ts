@@ -1,4 +1,5 @@
 import { routes as configurations } from './configurations.ts'
+import { routes as ldap } from './ldap.ts'
 import { routes as members } from './members.ts'
 import { routes as metadatas } from './metadatas.ts'
 import { documentRoute } from './openapi.ts'
@@ -13,5 +14,5 @@ import { routes as users } from './users.ts'
 
 /** Every route of `/api/v2.0`. Where two paths fit a request, the first one answers. */
 export const routes: readonly Route[] = [
-  ...users, ...userGroups, ...robots, ...projectRobots, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...system, documentRoute(() => routes),
+  ...users, ...userGroups, ...robots, ...projectRobots, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...ldap, ...system, documentRoute(() => routes),
 ]

@@ -234,7 +234,7 @@ export const routes: readonly Route[] = [
       if ('refused' in made) return made
       const outcome = await carryOut(management, asked, userAggregate(management.decisionRows, user.id), { type: 'ChangeCliSecret', verifier: made.verifier })
       if ('refused' in outcome) return outcome
-      return { status: 200, body: made.secret === body.secret ? {} : { secret: made.secret } }
+      return made.secret === body.secret ? { status: 200 } : { status: 200, body: { secret: made.secret } }
     },
   }),
 ]

@@ -12,6 +12,7 @@ import type { CouldHave, Moment, SubjectThen } from '../../projections/access-qu
 import type { Management } from '../management/management.ts'
 import { apiError, route } from '../management/route.ts'
 import type { Answer, ApiError, Route } from '../management/route.ts'
+import { recordable } from './recordable.ts'
 
 const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 const MAX_PAGE = 500
@@ -88,7 +89,8 @@ export const routes: readonly Route[] = [
     needs: 'identified',
     query: Query,
     answers: { 200: AccessAnswer },
-    async handle(management, { subject }, { query }) {
+    async handle(management, asked, { query }) {
+      const { subject, caller, requestId } = asked
       const { repository, action, user, robot, after, limit } = query
       if (repository === undefined && user === undefined && robot === undefined) return wrong('name a repository, a user or a robot')
       if (user !== undefined && robot !== undefined) return wrong('name a user or a robot, not both')
@@ -97,8 +99,10 @@ export const routes: readonly Route[] = [
       const moment = await momentAsked(management, query.at, cursor)
       if ('refused' in moment) return moment
       const page = { moment, after: cursor?.keys, limit }
-      if (repository === undefined) return reach(management, subject, query, page)
-      return action === undefined ? wrong('say an action: pull, push or delete') : who(management, subject, { ...query, repository, action }, page)
+      if (repository !== undefined && action === undefined) return wrong('say an action: pull, push or delete')
+      const answer = repository === undefined || action === undefined ? await reach(management, subject, query, page) : await who(management, subject, { ...query, repository, action }, page)
+      if (!('refused' in answer)) await management.access.record({ what: 'reading', of: 'access', asked: recordable(query), exported: false, caller, requestId })
+      return answer
     },
   }),
 ]

@@ -1,5 +1,6 @@
 import type { Route } from '../management/route.ts'
 import { routes as access } from './access.ts'
+import { routes as audit } from './audit.ts'
 
-/** Every route of `/api/varve/v1`: what only Varve has. */
-export const routes: readonly Route[] = [...access]
+/** Every route of `/api/varve/v1`. */
+export const routes: readonly Route[] = [...access, ...audit]

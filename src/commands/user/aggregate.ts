@@ -11,7 +11,7 @@ import { CliSecretChanged, PasswordChanged, UserGroupsChanged } from './events.t
 import type { Person, UserFact, UsersFact } from './events.ts'
 
 /** The set of users: who there is, under unique names and addresses, and who is administrator. */
-export function usersAggregate(rows: DecisionRows, sealer: Sealer): Aggregate<UsersState, UsersCommand, UsersFact, Rejection> {
+export function usersAggregate(rows: Pick<DecisionRows, 'users'>, sealer: Sealer): Aggregate<UsersState, UsersCommand, UsersFact, Rejection> {
   return {
     stream: streams.users,
     async load(command) {
@@ -48,7 +48,7 @@ export type UserCommand =
 export type UserState = { readonly revision: number; readonly groups: readonly string[] }
 
 /** One user's own life: secrets, and the groups that were seen. */
-export function userAggregate(rows: DecisionRows, id: string): Aggregate<UserState, UserCommand, UserFact, Rejection> {
+export function userAggregate(rows: Pick<DecisionRows, 'user'>, id: string): Aggregate<UserState, UserCommand, UserFact, Rejection> {
   return {
     stream: streams.user(id),
     load: () => rows.user(id),

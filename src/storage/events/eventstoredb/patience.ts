@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LogAwayError } from '../../../ports/event-log.ts'
 
 const FIRST_PAUSE_MS = 50
-const MAX_PAUSE_MS = 1_000
+/** As long as a call may sleep on after another node has begun to lead. */
+const MAX_PAUSE_MS = 500
 
 export type Patience = ReturnType<typeof createPatience>
 

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool } from 'pg'
+import type { EventLog } from '../ports/event-log.ts'
+import { comparePositions } from '../ports/position.ts'
+import type { Position } from '../ports/position.ts'
+import type { NamedEntry } from './audit-documents.ts'
+import { auditPage, projectNames } from './audit-queries.ts'
+import type { AuditCursor, AuditFilter } from './audit-queries.ts'
+import { patiently } from './versioned-queries.ts'
+
+/** In a storm of pulls the trail comes ten seconds after them. */
+const PATIENCE_MS = 12_000
+const POLL_MS = 50
+
+export type TrailReader = ReturnType<typeof createTrailReader>
+
+/** The trail for those who ask a server. `reached`: how far it has come. */
+export function createTrailReader(options: {
+  readonly pool: Pool
+  readonly log: Pick<EventLog, 'head'>
+  readonly schema: () => string
+  readonly reached: () => Position | undefined
+}) {
+  const { pool, log, schema, reached } = options
+
+  return {
+    /** Up to where the trail can be read: what had happened when it was asked, or, where that is not there in time, as far as it has come. */
+    async end(): Promise<Position | undefined> {
+      const head = await log.head()
+      const deadline = performance.now() + PATIENCE_MS
+      for (;;) {
+        const position = reached()
+        if (head === undefined || (position !== undefined && comparePositions(position, head) >= 0)) return head
+        if (performance.now() > deadline) return position
+        await sleep(POLL_MS)
+      }
+    },
+
+    /** A page of it, pulls of manifests among it, under the names that projects have, or had last. */
+    async page(filter: AuditFilter, range: { readonly after: AuditCursor | undefined; readonly end: Position; readonly limit: number }): Promise<NamedEntry[]> {
+      return patiently(async () => {
+        const version = schema()
+        const entries = await auditPage(pool, version, filter, { ...range, pulls: true })
+        const ids = entries.flatMap(({ repository }) => (repository === undefined ? [] : [splitKey(repository).project]))
+        const names = await projectNames(pool, version, [...new Set(ids)])
+        return entries.map((entry) => {
+          if (entry.repository === undefined) return { ...entry, repositoryName: undefined }
+          const { project, path } = splitKey(entry.repository)
+          return { ...entry, repositoryName: `${names.get(project) ?? project}/${path}` }
+        })
+      })
+    },
+  }
+}
+
+function splitKey(key: string): { readonly project: string; readonly path: string } {
+  const slash = key.indexOf('/')
+  return { project: key.slice(0, slash), path: key.slice(slash + 1) }
+}
