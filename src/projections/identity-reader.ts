@@ -22,7 +22,7 @@ export type IdentityReader = ReturnType<typeof createIdentityReader>
 export function createIdentityReader(queries: () => IdentityQueries) {
   /**
    * Names lead to ids. One that came to stand for another is found by looking at the thing itself; a look under way, which a new name
-   * may have come too late for, is not shared with those who ask after it.
+   * may have come too late for, is dropped by the event that gives it, and not shared with those who ask after that.
    */
   const projectIds = createMemory<Id>(MAX_PROJECTS)
   const userIds = createMemory<Id>(MAX_SUBJECTS)
@@ -45,7 +45,8 @@ export function createIdentityReader(queries: () => IdentityQueries) {
     const remembered = ids.peek(key)
     const known = remembered && (things.peek(remembered.id) ?? (await read(remembered.id)))
     if (known !== undefined && hasName(known)) return known
-    ids.drop(key)
+    // Not a look that is under way: all who ask at once share it, or a storm of them would be one of statements.
+    if (remembered !== undefined) ids.drop(key)
     const found = await ids.get(key, async () => asId(await find()))
     const thing = found && (await read(found.id))
     return thing !== undefined && hasName(thing) ? thing : undefined
