@@ -1,7 +1,6 @@
-import { createSecretKey, randomUUID } from 'node:crypto'
+import { X509Certificate, createSecretKey, randomUUID } from 'node:crypto'
 import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { BlockList } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import type { KeyObject } from 'node:crypto'
@@ -210,6 +209,21 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
   }
 }
 
+/** The certificate authorities that are trusted beside the system's in what is called. */
+async function outboundAuthorities({ outboundCaFile: file }: Config): Promise<{ readonly authorities?: string }> {
+  if (file === undefined) return {}
+  const authorities = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new Error(`VARVE_OUTBOUND_CA: ${String(error)}`, { cause: error })
+  })
+  try {
+    // Reads the first, and throws where there is none.
+    new X509Certificate(authorities)
+  } catch (error) {
+    throw new Error(`VARVE_OUTBOUND_CA: ${file} holds no certificate`, { cause: error })
+  }
+  return { authorities }
+}
+
 /** The key of the keyed hashes that machine-made secrets are kept as. */
 async function verifierKey(queries: () => Pick<IdentityQueries, 'verifierKey'>, sealer: Sealer): Promise<KeyObject> {
   const sealed = await queries().verifierKey()
@@ -296,7 +310,8 @@ async function serve(config: Config): Promise<void> {
   readModels.onSubjectChanged(remembered.drop)
   const users = createOutsideUsers({ identity, handle, decisionRows, visible, sealer, context: system })
   const ldap = createLdapLogin({ settings, identity, users, now: Date.now, logger })
-  const workloads = createWorkloadVerifier({ outbound: createOutbound({ allowedNetworks: new BlockList() }) })
+  const outbound = createOutbound({ allowedNetworks: config.outboundNetworks, ...(await outboundAuthorities(config)) })
+  const workloads = createWorkloadVerifier({ outbound })
   const logIn = createLogin({
     identity, sealer, verifiers, settings, outside: ldap.logIn, now,
     workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
