@@ -36,6 +36,10 @@ export type Config = {
   readonly publicUrl: string | undefined
   /** Whose forwarded addresses are believed. */
   readonly trustedProxies: BlockList
+  /** What Varve itself may call beside public addresses. */
+  readonly outboundNetworks: BlockList
+  /** Authorities (PEM) trusted beside the system's in what Varve calls. */
+  readonly outboundCaFile: string | undefined
   readonly dataFolder: string
   /** Undefined: generated at the first start, and shown once. */
   readonly adminPassword: string | undefined
@@ -76,6 +80,8 @@ const VARIABLES = [
   'VARVE_LISTEN',
   'VARVE_PUBLIC_URL',
   'VARVE_TRUSTED_PROXIES',
+  'VARVE_OUTBOUND_NETWORKS',
+  'VARVE_OUTBOUND_CA',
   'VARVE_DATA',
   'VARVE_ADMIN_PASSWORD',
   'VARVE_MASTER_KEY_FILE',
@@ -167,7 +173,7 @@ const parsePublicUrl = (value: string): Parsed<string> => {
   return good(url.origin)
 }
 
-const parseProxies = (value: string): Parsed<BlockList> => {
+const parseNetworks = (value: string): Parsed<BlockList> => {
   const list = new BlockList()
   for (const entry of value.split(',').map((part) => part.trim())) {
     if (entry === '') continue
@@ -342,7 +348,9 @@ export const loadConfig = (env: Readonly<Record<string, string | undefined>>): C
   const config: Config = {
     listen: Object.freeze(listen),
     publicUrl: read('VARVE_PUBLIC_URL', parsePublicUrl, own),
-    trustedProxies: read('VARVE_TRUSTED_PROXIES', parseProxies, new BlockList()),
+    trustedProxies: read('VARVE_TRUSTED_PROXIES', parseNetworks, new BlockList()),
+    outboundNetworks: read('VARVE_OUTBOUND_NETWORKS', parseNetworks, new BlockList()),
+    outboundCaFile: read('VARVE_OUTBOUND_CA', (value) => good(resolve(value)), undefined),
     dataFolder,
     adminPassword: raw('VARVE_ADMIN_PASSWORD'),
     masterKeyFile: resolve(raw('VARVE_MASTER_KEY_FILE') ?? join(dataFolder, 'master.key')),

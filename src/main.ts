@@ -1,7 +1,6 @@
-import { createSecretKey, randomUUID } from 'node:crypto'
+import { X509Certificate, createSecretKey, randomUUID } from 'node:crypto'
 import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { BlockList } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import type { KeyObject } from 'node:crypto'
@@ -9,6 +8,7 @@ import type { ClientConfig } from 'pg'
 import { createAnonymous } from './api/anonymous.ts'
 import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
+import { orBySession } from './api/by-session.ts'
 import { clientAddress } from './api/client-address.ts'
 import { createLdapLogin } from './api/ldap-login.ts'
 import { createLogin } from './api/login.ts'
@@ -22,7 +22,9 @@ import type { Metrics } from './api/metrics.ts'
 import { createDirectConnections } from './api/direct/connections.ts'
 import { createOciHandler } from './api/oci/http.ts'
 import { createOciAnswerer } from './api/oci/router.ts'
+import { createSignOn } from './api/oidc.ts'
 import { createOutsideUsers } from './api/outside-user.ts'
+import { pageRoutes } from './api/pages/pages.ts'
 import { createPasswordUpgrade } from './api/password-upgrade.ts'
 import type { Registry } from './api/registry.ts'
 import type { RequestHead } from './api/request-head.ts'
@@ -55,6 +57,7 @@ import { createCredentialMemory } from './identity/passwords/remembered.ts'
 import { makeArgon2Verifier } from './identity/passwords/schemes.ts'
 import { createSlots, passwordThreads } from './identity/passwords/slots.ts'
 import { createVerifiers } from './identity/passwords/verifiers.ts'
+import { createSessions } from './identity/sessions/sessions.ts'
 import { bearerChallenge } from './identity/tokens/challenge.ts'
 import { createTokens } from './identity/tokens/tokens.ts'
 import { createWorkloadVerifier } from './identity/workload/verifier.ts'
@@ -87,6 +90,7 @@ import { createSealer } from './storage/keys/sealer.ts'
 import { connectToRunning, startEmbeddedPostgres } from './storage/postgres/embedded.ts'
 import { takeServerLock } from './storage/postgres/server-lock.ts'
 import { createPool } from './storage/postgres/pool.ts'
+import { openSessionStore } from './storage/sessions.ts'
 import { openUploadSessions } from './storage/upload-sessions.ts'
 
 const { version: release } = createRequire(import.meta.url)('../package.json') as { version: string }
@@ -217,6 +221,21 @@ async function open(config: Config, logger: Logger, server: boolean, metrics = c
   }
 }
 
+/** The certificate authorities that are trusted beside the system's in what is called. */
+async function outboundAuthorities({ outboundCaFile: file }: Config): Promise<{ readonly authorities?: string }> {
+  if (file === undefined) return {}
+  const authorities = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new Error(`VARVE_OUTBOUND_CA: ${String(error)}`, { cause: error })
+  })
+  try {
+    // Reads the first, and throws where there is none.
+    new X509Certificate(authorities)
+  } catch (error) {
+    throw new Error(`VARVE_OUTBOUND_CA: ${file} holds no certificate`, { cause: error })
+  }
+  return { authorities }
+}
+
 /** The key of the keyed hashes that machine-made secrets are kept as. */
 async function verifierKey(queries: () => Pick<IdentityQueries, 'verifierKey'>, sealer: Sealer): Promise<KeyObject> {
   const sealed = await queries().verifierKey()
@@ -245,7 +264,7 @@ async function serve(config: Config): Promise<void> {
   const boot = randomUUID()
   const admin = { password: config.adminPassword, makePassword: makeSecret, makeVerifier: makeArgon2Verifier }
   const password = await bootstrap(log, sealer, boot, admin)
-  // What requests write through it are sessions of uploads, which a crash may take.
+  // What requests write through it are sessions of uploads and browsers, which a crash may take.
   const options = '-c synchronous_commit=off'
   const queryPool = createPool({ ...opened.connection, max: 12, application_name: 'varve requests', query_timeout: PATIENCE_MS, options })
   const readModels = await startReadModels({ pool, queryPool, log, reads: opened.reads, logger })
@@ -262,7 +281,7 @@ async function serve(config: Config): Promise<void> {
     timeoutMs: PATIENCE_MS,
   })
   const access = createAccessRecorder({ log, boot, now: Date.now, timeoutMs: PATIENCE_MS })
-  const sessions = await openUploadSessions(queryPool)
+  const uploads = await openUploadSessions(queryPool)
   let server: HttpServer
   const { identity, decisionRows, queries } = readModels
   const handle = createHandler(log)
@@ -284,7 +303,7 @@ async function serve(config: Config): Promise<void> {
     recorder,
     access,
     blobs,
-    sessions,
+    sessions: uploads,
     visible,
     sparse: config.sparse === 'accept',
     challenge: (needed, error) => bearerChallenge({ realm: `${urlOf()}/service/token`, service: SERVICE, needed, ...(error === undefined ? {} : { error }) }),
@@ -303,7 +322,8 @@ async function serve(config: Config): Promise<void> {
   readModels.onSubjectChanged(remembered.drop)
   const users = createOutsideUsers({ identity, handle, decisionRows, visible, sealer, context: system })
   const ldap = createLdapLogin({ settings, identity, users, now: Date.now, logger })
-  const workloads = createWorkloadVerifier({ outbound: createOutbound({ allowedNetworks: new BlockList() }) })
+  const outbound = createOutbound({ allowedNetworks: config.outboundNetworks, ...(await outboundAuthorities(config)) })
+  const workloads = createWorkloadVerifier({ outbound })
   const logIn = createLogin({
     identity, sealer, verifiers, settings, outside: ldap.logIn, now,
     workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
@@ -314,7 +334,13 @@ async function serve(config: Config): Promise<void> {
   const anonymous = createAnonymous(await registryId(log), now)
   const subjectOf = createSubjects({ identity, stillThere: ldap.stillThere, now })
   const authenticate = createAuthenticator({ logIn, tokens, anonymous, subjectOf })
-  const { identify, introduce } = createIdentify({ authenticate, access, sealer, anonymous, addressOf, now })
+  const identifying = { access, sealer, anonymous, addressOf, now }
+  const { identify, introduce } = createIdentify({ ...identifying, authenticate })
+  const secure = new URL(config.publicUrl ?? (config.tls === undefined ? 'http://localhost' : 'https://localhost')).protocol === 'https:'
+  if (!secure) logger.warn('clients come by plain http: whoever is on the way can read and take passwords, tokens and sessions')
+  const sessionStore = await openSessionStore(queryPool)
+  const sessions = createSessions({ store: sessionStore, secure })
+  const browser = createIdentify({ ...identifying, authenticate: orBySession(authenticate, { sessions, subjectOf }) })
   const answer = createOciAnswerer({ registry, identify })
   for (const name of ['catalogue', 'trail'] as const) {
     const lag = async (): Promise<number> => {
@@ -328,15 +354,16 @@ async function serve(config: Config): Promise<void> {
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
   const trail = createTrailReader({ pool, log, schema: readModels.schema, reached: () => readModels.checkpoints().trail })
-  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, settings, release, publicUrl: urlOf, readiness, directory: ldap.directory, now, logger }
+  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, outbound, settings, release, publicUrl: urlOf, readiness, directory: ldap.directory, now, logger }
   server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
     handler: createApp({
       oci: createOciHandler(answer, logger),
       token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), identify, introduce, logIn, subjectOf, addressOf }),
-      management: managementRouter(routes, management, identify),
-      varve: managementRouter(varveRoutes, management, identify),
+      management: managementRouter(routes, management, browser.identify),
+      varve: managementRouter(varveRoutes, management, browser.identify),
+      pages: pageRoutes({ management, signOn: createSignOn({ settings, outbound, publicUrl: urlOf }), users, sessions, secure, ...browser, logIn, subjectOf, addressOf }),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
@@ -346,10 +373,11 @@ async function serve(config: Config): Promise<void> {
     try {
       const before = new Date(Date.now() - UPLOAD_LIFETIME_MS)
       const purged = await blobs.purgeUploads(before)
-      for (const id of await sessions.begunBefore(before)) if ((await blobs.uploadSize(id)) === undefined) await sessions.remove(id)
+      for (const id of await uploads.begunBefore(before)) if ((await blobs.uploadSize(id)) === undefined) await uploads.remove(id)
+      await sessionStore.removeEndedBefore(now())
       if (purged > 0) logger.info({ purged }, 'abandoned uploads were purged')
     } catch (error) {
-      logger.warn({ err: error }, 'abandoned uploads could not be purged; it is tried again')
+      logger.warn({ err: error }, 'abandoned uploads and sessions could not be purged; it is tried again')
     }
   }
   const purging = setInterval(() => void purge(), PURGE_INTERVAL_MS)

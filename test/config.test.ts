@@ -17,11 +17,12 @@ const SECRET = 'hunter2-do-not-show'
 
 describe('configuration', () => {
   test('an empty environment gives a registry on loopback', () => {
-    const { trustedProxies, ...rest } = loadConfig({ PATH: '/bin' })
-    expect(trustedProxies.rules).toEqual([])
+    const { trustedProxies, outboundNetworks, ...rest } = loadConfig({ PATH: '/bin' })
+    expect([...trustedProxies.rules, ...outboundNetworks.rules]).toEqual([])
     expect(rest).toEqual({
       listen: { host: '127.0.0.1', port: 5000 },
       publicUrl: 'http://127.0.0.1:5000',
+      outboundCaFile: undefined,
       dataFolder: resolve('varve-data'),
       adminPassword: undefined,
       masterKeyFile: resolve('varve-data/master.key'),
@@ -97,6 +98,7 @@ describe('configuration', () => {
     [{ VARVE_MIN_FREE: '2GiB' }, { minFree: { kind: 'bytes', bytes: 2_147_483_648 } }],
     [{ VARVE_MIN_FREE: '7.5%' }, { minFree: { kind: 'percent', percent: 7.5 } }],
     [{ VARVE_LOG_LEVEL: 'debug' }, { logLevel: 'debug' }],
+    [{ VARVE_OUTBOUND_CA: '/etc/ca.pem' }, { outboundCaFile: '/etc/ca.pem' }],
     [{ VARVE_METRICS_TOKEN: 'abc.DEF-123=' }, { metricsToken: 'abc.DEF-123=' }],
     [{ VARVE_LOG: '', VARVE_SPARSE: '', VARVE_TLS_CERT: '', VARVE_PUBLIC_URL: '' }, { log: undefined, sparse: 'accept', tls: undefined }],
   ])('%j', (env, expected) => {
@@ -117,6 +119,7 @@ describe('configuration', () => {
     [{ VARVE_PUBLIC_URL: `https://u:${SECRET}@registry.example.com` }, 'VARVE_PUBLIC_URL', 'no user name or password'],
     [{ VARVE_TRUSTED_PROXIES: '10.0.0.0/8, nginx' }, 'VARVE_TRUSTED_PROXIES', 'holds "nginx"'],
     [{ VARVE_TRUSTED_PROXIES: '10.0.0.0/33' }, 'VARVE_TRUSTED_PROXIES', 'holds "10.0.0.0/33"'],
+    [{ VARVE_OUTBOUND_NETWORKS: 'id.example.com' }, 'VARVE_OUTBOUND_NETWORKS', 'holds "id.example.com"'],
     [{ VARVE_TRUSTED_PROXIES: '10.0.0.0/' }, 'VARVE_TRUSTED_PROXIES', 'holds "10.0.0.0/"'],
     [{ VARVE_POSTGRES_URL: `mysql://u:${SECRET}@h/d` }, 'VARVE_POSTGRES_URL', 'is no postgres:// URL'],
     [{ VARVE_POSTGRES_URL: `u:${SECRET}@h/d` }, 'VARVE_POSTGRES_URL', 'is no postgres:// URL'],
@@ -166,6 +169,12 @@ describe('configuration', () => {
     const { trustedProxies } = loadConfig({ VARVE_TRUSTED_PROXIES: '10.0.0.7, 192.168.0.0/16,fd00::/8' })
     const asked = [['10.0.0.7', 'ipv4'], ['10.0.0.8', 'ipv4'], ['192.168.9.9', 'ipv4'], ['fd12::1', 'ipv6'], ['2001::1', 'ipv6']] as const
     expect(asked.map(([address, family]) => trustedProxies.check(address, family))).toEqual([true, false, true, true, false])
+  })
+
+  test('what may be called is addresses and networks as well', () => {
+    const { outboundNetworks } = loadConfig({ VARVE_OUTBOUND_NETWORKS: '10.1.0.0/16, ::1' })
+    const asked = [['10.1.2.3', 'ipv4'], ['10.2.0.0', 'ipv4'], ['::1', 'ipv6']] as const
+    expect(asked.map(([address, family]) => outboundNetworks.check(address, family))).toEqual([true, false, true])
   })
 
   test('the default reserve is 2 GiB, or 5 % of a small disk', () => {

@@ -15,6 +15,8 @@ type AppOptions = {
   readonly management: RequestHandler
   /** What only Varve has. */
   readonly varve: RequestHandler
+  /** For people's browsers, at the root. */
+  readonly pages: RequestHandler
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly metricsToken: string | undefined
@@ -22,7 +24,7 @@ type AppOptions = {
 }
 
 /** Everything that is not /v2. */
-export function createExpress({ token, management, varve, readiness, metrics, metricsToken, logger }: AppOptions): Express {
+export function createExpress({ token, management, varve, pages, readiness, metrics, metricsToken, logger }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -30,6 +32,7 @@ export function createExpress({ token, management, varve, readiness, metrics, me
   app.use('/service', token)
   app.use('/api/v2.0', management)
   app.use('/api/varve/v1', varve)
+  app.use(pages)
   app.use((request, response) => send(request, response, refused(refusal('NAME_UNKNOWN', 'there is nothing at this path'))))
   const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
     logger.error({ err: error }, 'a request failed')

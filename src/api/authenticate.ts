@@ -1,5 +1,6 @@
 import type { Subject } from '../commands/access/rights.ts'
 import type { LoginWay } from '../commands/activity/events.ts'
+import type { Session } from '../identity/sessions/sessions.ts'
 import type { Access } from '../identity/tokens/scope.ts'
 import type { TokenRefusal, Tokens } from '../identity/tokens/tokens.ts'
 import type { LoggedIn, Login, LoginRefusal } from './login.ts'
@@ -16,6 +17,9 @@ export type Identified = {
   readonly scope: Scope | undefined
   /** How they logged in, where they did so just now. */
   readonly by?: LoginWay
+  /** What they came by, where that is a browser's session; and whose it was, where it has ended: they are nobody then. */
+  readonly session?: Session
+  readonly ended?: Login
 }
 
 /** Why a request's credentials let nobody in. Of a token that has `ended`: whose it was. */

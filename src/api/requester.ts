@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Caller } from '../commands/activity/batches.ts'
+import type { RefusalReason } from '../commands/activity/events.ts'
 import type { AccessRecorder } from '../commands/activity/record-access.ts'
 import type { Subject } from '../commands/access/rights.ts'
 import type { CommandContext } from '../commands/handle.ts'
@@ -7,6 +8,7 @@ import type { Sealer } from '../ports/key-store.ts'
 import { networkOf } from '../identity/passwords/delays.ts'
 import { reasonOf } from './refusals.ts'
 import type { AuthRefusal, Authenticate, Identified } from './authenticate.ts'
+import type { Login } from './login.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** Who makes a request, whichever door it came to. */
@@ -47,14 +49,16 @@ export function createIdentify(options: {
   const introduce: Introduce = async (request, requestId, found) => {
     const address = addressOf(request)
     const agent = storable(request.headers['user-agent'] ?? '')
-    if ('refused' in found) {
-      const login = found.reason === 'token' && found.why === 'ended' ? found.login : undefined
-      const refused = { source: login?.id ?? networkOf(address), reason: reasonOf(found), requestId }
+    const refuse = (login: Login | undefined, reason: RefusalReason): void => {
       const who = login ?? anonymous()
       // Of somebody who was forgotten nothing can be sealed any more.
-      access.refuse(refused, () => callerOf(who, address, agent).catch(() => ({ kind: who.kind, subject: who.id })))
+      access.refuse({ source: login?.id ?? networkOf(address), reason, requestId }, () => callerOf(who, address, agent).catch(() => ({ kind: who.kind, subject: who.id })))
+    }
+    if ('refused' in found) {
+      refuse(found.reason === 'token' && found.why === 'ended' ? found.login : undefined, reasonOf(found))
       return found
     }
+    if (found.ended !== undefined) refuse(found.ended, 'session')
     const { subject, by } = found
     const caller = await callerOf(subject, address, agent)
     if (by !== undefined) await access.record({ what: 'login', by, caller, requestId })

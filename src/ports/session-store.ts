@@ -1,6 +1,8 @@
 export type SessionRecord = {
-  /** Whose it is: the random id of a user. */
-  readonly subject: string
+  /** The random id of the user whose it is. */
+  readonly user: string
+  /** What they logged in by: the event that set it. Where another one has set it anew, the session has ended. */
+  readonly credential: string
   readonly begunAt: Date
   readonly endsAt: Date
 }
@@ -10,7 +12,5 @@ export interface SessionStore {
   create(key: string, session: SessionRecord): Promise<void>
   get(key: string): Promise<SessionRecord | undefined>
   remove(key: string): Promise<void>
-  /** Ends all of somebody's: deleted, or with a new password. */
-  removeAllOf(subject: string): Promise<void>
   removeEndedBefore(time: Date): Promise<void>
 }

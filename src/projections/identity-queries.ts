@@ -123,6 +123,16 @@ export function identityQueries(rows: Rows) {
       return (await rows<{ id: string }>('user by name', (schema) => `select id from ${schema}.users where folded_name = $1 and live`, [foldedName]))[0]?.id
     },
 
+    /** The first, of a provider's subject. */
+    async userIdByExternal(external: string): Promise<string | undefined> {
+      const found = await rows<{ id: string }>(
+        'user by external',
+        (schema) => `select id from ${schema}.users where external = $1 and live and source = 'oidc' order by number limit 1`,
+        [external],
+      )
+      return found[0]?.id
+    },
+
     async userIdByNumber(number: number): Promise<string | undefined> {
       return (await rows<{ id: string }>('user by number', (schema) => `select id from ${schema}.users where number = $1 and live`, [number]))[0]?.id
     },

@@ -41,7 +41,7 @@ const users: Table = {
   },
   key: ['id'],
   personal: true,
-  indexes: ['(folded_name) where live', '(folded_email) where live', '(number)', '(administrator) where administrator'],
+  indexes: ['(folded_name) where live', '(folded_email) where live', '(number)', '(external) where live', '(administrator) where administrator'],
 }
 
 const groups: Table = {

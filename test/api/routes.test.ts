@@ -5,6 +5,7 @@ import { managementRouter } from '../../src/api/management/router.ts'
 import { routes as managementRoutes } from '../../src/api/management/routes.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
 import { repositoryRoutes } from '../../src/api/oci/router.ts'
+import { pageRoutes } from '../../src/api/pages/pages.ts'
 import { tokenRoutes } from '../../src/api/token/token.ts'
 import { routes as varveRoutes } from '../../src/api/varve/routes.ts'
 import { REPOSITORY_PATHS } from '../support/doors.ts'
@@ -29,6 +30,19 @@ const PUBLIC = [
   // Shows what is public.
   'GET /api/v2.0/projects',
 ].sort()
+
+/** The pages, through which people log in: what each answers to whoever is not logged in, and sends nothing. */
+const PAGES: Readonly<Record<string, number>> = {
+  'GET /': 200,
+  'POST /c/login': 400,
+  'GET /c/oidc/login': 404,
+  'GET /c/oidc/callback': 404,
+  'GET /c/oidc/onboard': 400,
+  'POST /c/oidc/onboard': 400,
+  // Sends to the login.
+  'POST /c/log_out': 303,
+  'POST /c/cli_secret': 303,
+}
 
 /** What each route of a repository needs there. */
 const NEEDED: Readonly<Record<string, 'pull' | 'push' | 'delete'>> = {
@@ -68,6 +82,7 @@ function walked(): string[] {
     token: tokenRoutes(none),
     management: managementRouter(managementRoutes, none as Management, none),
     varve: managementRouter(varveRoutes, none as Management, none),
+    pages: pageRoutes({ management: none } as never),
     readiness: () => [],
     metrics: createMetrics(),
     metricsToken: undefined,
@@ -105,7 +120,7 @@ describe('every route of the application', () => {
     const found = walked()
     const closed = stated.flatMap(({ method, path, needs }) => (needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inExpress(path)}`]))
     expect(found.length).toBeGreaterThan(20)
-    expect(found.sort()).toEqual([...closed, ...PUBLIC].sort())
+    expect(found.sort()).toEqual([...closed, ...PUBLIC, ...Object.keys(PAGES)].sort())
   })
 
   it('of a repository needs an action there', () => {
@@ -136,6 +151,14 @@ describe('every route of the application', () => {
     for (const path of ['/v2/', '/v2/_catalog']) answers.push(`${(await fetch(`${server.url}${path}`)).status} ${path}`)
     expect(answers.filter((answer) => !answer.startsWith('401 '))).toEqual([])
     expect(answers.length).toBe(stated.filter(({ needs }) => needs !== 'everybody').length + 2 * Object.keys(NEEDED).length + 2)
+  })
+
+  it('that is a page answers without a login, and does nothing', async () => {
+    for (const [each, expected] of Object.entries(PAGES)) {
+      const [method = '', path = ''] = each.split(' ')
+      const { status } = await fetch(`${server.url}${path}`, { method, redirect: 'manual' })
+      expect([each, status]).toEqual([each, expected])
+    }
   })
 
   it('that is public answers without a login', async () => {

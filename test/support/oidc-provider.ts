@@ -74,6 +74,13 @@ function configuration(redirectUris: readonly string[], accounts: Accounts, key:
     pkce: { required: () => true },
     jwks: { keys: [key] },
     cookies: { keys: ['a key of the provider, for tests'] },
+    features: {
+      rpInitiatedLogout: {
+        logoutSource: (context, form) => {
+          context.body = `<!DOCTYPE html><title>Log out here too?</title>${form}<button form="op.logoutForm" name="logout" value="yes">Yes</button>`
+        },
+      },
+    },
     scopes: ['openid', 'profile', 'email', 'groups'],
     claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'], groups: ['groups'] },
     findAccount: (_context, id) => {

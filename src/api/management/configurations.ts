@@ -3,9 +3,11 @@ import { settingsAggregate } from '../../commands/settings/aggregate.ts'
 import type { SettingChange } from '../../commands/settings/aggregate.ts'
 import { faultOfSetting } from '../../commands/settings/check.ts'
 import { SETTINGS, isSecret, isSettingName } from '../../commands/settings/known.ts'
-import type { SettingName } from '../../commands/settings/known.ts'
+import type { SettingName, SettingValues } from '../../commands/settings/known.ts'
+import { problemOf } from '../../identity/oidc/settings.ts'
 import { SECRETS } from '../../ports/key-store.ts'
 import { folded } from '../../ports/same-name.ts'
+import { oidcSettings } from '../oidc.ts'
 import { carryOut } from './carry-out.ts'
 import type { Management } from './management.ts'
 import { apiError, route } from './route.ts'
@@ -104,6 +106,8 @@ export const routes: readonly Route[] = [
         if ('refused' in change) return change
         changes.push(change)
       }
+      const fault = await providerFault(management, body)
+      if (fault !== undefined) return fault
       const changed = await carryOut(management, asked, settingsAggregate(management.decisionRows), { type: 'ChangeSettings', changes })
       return 'refused' in changed ? changed : { status: 200 }
     },
@@ -120,6 +124,16 @@ async function changeOf(management: Management, name: string, value: unknown): P
   if (fault !== undefined) return apiError(400, 'BAD_REQUEST', `${name} ${fault}`)
   if (isSecret(name)) return { name, sealed: value === '' ? null : await management.sealer.seal(SECRETS, String(value)) }
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? { name, value } : undefined
+}
+
+/** What would be wrong with the provider's settings together; while it has no endpoint, they may come one after another. */
+async function providerFault({ settings }: Management, changes: Readonly<Record<string, unknown>>): Promise<ApiError | undefined> {
+  const given = Object.entries(changes).filter(([, value]) => value !== null)
+  if (!given.some(([name]) => name.startsWith('oidc_'))) return undefined
+  // Each was checked to be of its setting's kind.
+  const values = { ...(await settings()), ...Object.fromEntries(given) } as SettingValues
+  const fault = values.oidc_endpoint === '' ? undefined : problemOf(oidcSettings(values))
+  return fault === undefined ? undefined : apiError(400, 'BAD_REQUEST', fault)
 }
 
 /** What of the registry as it is stands against a value. */

@@ -12,6 +12,7 @@ import type { ProjectQueries } from '../../projections/project-queries.ts'
 import type { TrailReader } from '../../projections/trail-reader.ts'
 import type { LdapDirectory } from '../../identity/ldap/directory.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
+import type { Outbound } from '../../outbound/client.ts'
 import type { Readiness } from '../health/health.ts'
 import type { Registry } from '../registry.ts'
 import type { ServerLog } from '../server.ts'
@@ -29,6 +30,7 @@ export type Management = {
   readonly visible: Registry['visible']
   readonly sealer: Sealer
   readonly verifiers: Verifiers
+  readonly outbound: Outbound
   readonly settings: SettingsReader
   readonly readiness: Readiness
   /** Undefined where people do not log in at one. */

@@ -4,6 +4,7 @@ import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
+import { CSRF_HEADER, mayAct } from '../../identity/sessions/sessions.ts'
 import { isStorable } from '../../ports/storable.ts'
 import type { Permission } from '../../commands/access/roles.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
@@ -35,6 +36,18 @@ export function managementRouter(routes: readonly Route[], management: Managemen
   async function answer(route: Route, request: Request, requestId: string): Promise<Reply> {
     const requester = await identify(request, requestId)
     if ('refused' in requester) return notLetIn(requester)
+    const { session } = requester
+    if (session === undefined) return answerTo(route, request, requester)
+    const reply = mayAct(session, request.method, request.get(CSRF_HEADER)) ? await answerTo(route, request, requester) : withoutToken(requester)
+    return { ...reply, headers: { ...reply.headers, [CSRF_HEADER]: session.csrfToken } }
+  }
+
+  function withoutToken(requester: Requester): Reply {
+    noteRefusal(management, requester, { reason: 'csrf' })
+    return errorReply(apiError(403, 'FORBIDDEN', `a session changes nothing without its token in ${CSRF_HEADER}`))
+  }
+
+  async function answerTo(route: Route, request: Request, requester: Requester): Promise<Reply> {
     // A registry token was given for /v2 alone.
     if (requester.scope !== undefined) {
       noteRefusal(management, requester, { reason: 'scope' })

@@ -2,6 +2,7 @@ import { routes as configurations } from './configurations.ts'
 import { routes as ldap } from './ldap.ts'
 import { routes as members } from './members.ts'
 import { routes as metadatas } from './metadatas.ts'
+import { routes as oidc } from './oidc.ts'
 import { documentRoute } from './openapi.ts'
 import { routes as permissions } from './permissions.ts'
 import { routes as projectRobots } from './project-robots.ts'
@@ -14,5 +15,5 @@ import { routes as users } from './users.ts'
 
 /** Every route of `/api/v2.0`. Where two paths fit a request, the first one answers. */
 export const routes: readonly Route[] = [
-  ...users, ...userGroups, ...robots, ...projectRobots, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...ldap, ...system, documentRoute(() => routes),
+  ...users, ...userGroups, ...robots, ...projectRobots, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...ldap, ...oidc, ...system, documentRoute(() => routes),
 ]

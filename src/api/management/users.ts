@@ -6,6 +6,7 @@ import { sealPerson, userAggregate, usersAggregate } from '../../commands/user/a
 import type { Person } from '../../commands/user/events.ts'
 import type { UserRow } from '../../projections/identity-queries.ts'
 import { userColumns } from '../../projections/people-queries.ts'
+import { MAX_USER_NAME, USER_NAME } from '../user-names.ts'
 import { carryOut } from './carry-out.ts'
 import { listAsked, listParameters, pageAnswer, pageParameters } from './listing.ts'
 import type { Management } from './management.ts'
@@ -17,8 +18,7 @@ import type { ApiError, Asked, Route } from './route.ts'
 
 const UserPath = Type.Object({ user_id: Number32 })
 
-/** A colon would end the name where it is sent with a password (RFC 7617 §2). */
-const UserName = Type.String({ minLength: 1, maxLength: 255, pattern: '^[^,"~#%$:\\s\\p{Cc}\\p{Cs}](?:[^,"~#%$:\\p{Cc}\\p{Cs}]*[^,"~#%$:\\s\\p{Cc}\\p{Cs}])?$' })
+const UserName = Type.String({ maxLength: MAX_USER_NAME, pattern: USER_NAME })
 const Email = Type.String({ maxLength: 255, pattern: '^(?:[^\\s@<>,;:"\\p{Cc}\\p{Cs}]+@[^\\s@<>,;:"\\p{Cc}\\p{Cs}]+)?$' })
 const RealName = Type.String({ maxLength: 255, pattern: '^[^,~#$%\\p{Cc}\\p{Cs}]*$' })
 const Profile = { email: Type.Optional(Email), realname: Type.Optional(RealName), comment: Type.Optional(line(255)) }

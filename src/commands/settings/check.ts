@@ -18,7 +18,7 @@ const RULES: { readonly [Name in SettingName]?: Rule } = {
   ldap_group_search_scope: oneOf(0, 1, 2),
   ldap_timeout: between(1, 60),
 
-  oidc_endpoint: urlOf('https:', 'http:'),
+  oidc_endpoint: urlOf('https:'),
   oidc_scope: (value) => (String(value).split(',').includes('openid') ? undefined : 'must have openid among its scopes, which are separated by commas'),
   oidc_group_filter: (value) => (isPattern(String(value)) ? undefined : 'is no regular expression'),
   oidc_extra_redirect_parms: (value) => (isTexts(String(value)) ? undefined : 'must be a JSON object whose values are texts'),

@@ -1,9 +1,8 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { SessionStore } from '../../ports/session-store.ts'
+import type { SessionRecord, SessionStore } from '../../ports/session-store.ts'
 import { SESSION, clearCookie, readCookie, setCookie } from './cookies.ts'
 
-export type Session = {
-  readonly subject: string
+export type Session = Pick<SessionRecord, 'user' | 'credential'> & {
   /** What unsafe requests of this session must carry in `X-Harbor-CSRF-Token`, and what its answers tell the page in the same header. */
   readonly csrfToken: string
 }
@@ -11,9 +10,9 @@ export type Session = {
 export type Sessions = {
   /**
    * After a login: a new session, and the `Set-Cookie` of it. The one that the browser had, if any, is ended: an id that was known before
-   * the login, to whomever, is worth nothing after it.
+   * the login, to whomever, is worth nothing after it. `lifetimeMs`: from the login on, whatever happens in between.
    */
-  begin(subject: string, cookieHeader: string | undefined): Promise<string>
+  begin(login: Pick<SessionRecord, 'user' | 'credential'>, cookieHeader: string | undefined, lifetimeMs: number): Promise<string>
   find(cookieHeader: string | undefined): Promise<Session | undefined>
   /** At a log-out: the `Set-Cookie` that takes the cookie away. */
   end(cookieHeader: string | undefined): Promise<string>
@@ -23,8 +22,6 @@ export type SessionsParts = {
   readonly store: SessionStore
   /** Whether the registry's public URL is https. */
   readonly secure: boolean
-  /** From the login on, whatever happens in between. */
-  readonly lifetimeMs: number
   readonly now?: () => Date
 }
 
@@ -34,7 +31,7 @@ const ID = /^[A-Za-z0-9_-]{43}$/
  * The cookie holds 256 random bits and nothing else; whose session it is, the store knows, by their hash. So whatever ends a session ends
  * it at the next request.
  */
-export function createSessions({ store, secure, lifetimeMs, now = () => new Date() }: SessionsParts): Sessions {
+export function createSessions({ store, secure, now = () => new Date() }: SessionsParts): Sessions {
   const cookie = { name: SESSION, secure }
 
   function idIn(cookieHeader: string | undefined): string | undefined {
@@ -48,11 +45,11 @@ export function createSessions({ store, secure, lifetimeMs, now = () => new Date
   }
 
   return {
-    async begin(subject, cookieHeader) {
+    async begin({ user, credential }, cookieHeader, lifetimeMs) {
       await remove(cookieHeader)
       const id = randomBytes(32).toString('base64url')
       const begunAt = now()
-      await store.create(keyOf(id), { subject, begunAt, endsAt: new Date(begunAt.getTime() + lifetimeMs) })
+      await store.create(keyOf(id), { user, credential, begunAt, endsAt: new Date(begunAt.getTime() + lifetimeMs) })
       return setCookie(cookie, id, Math.floor(lifetimeMs / 1_000))
     },
 
@@ -60,7 +57,8 @@ export function createSessions({ store, secure, lifetimeMs, now = () => new Date
       const id = idIn(cookieHeader)
       const session = id === undefined ? undefined : await store.get(keyOf(id))
       if (id === undefined || session === undefined || session.endsAt <= now()) return undefined
-      return { subject: session.subject, csrfToken: createHmac('sha256', id).update('varve csrf token 1').digest('base64url') }
+      const { user, credential } = session
+      return { user, credential, csrfToken: createHmac('sha256', id).update('varve csrf token 1').digest('base64url') }
     },
 
     async end(cookieHeader) {
