@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { askingAs, makeUser } from '../../support/asking.ts'
+import { askingAs } from '../../support/asking.ts'
 import type { Asking } from '../../support/asking.ts'
 import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
@@ -10,7 +10,7 @@ const PEOPLE = `ou=people,${SUFFIX}`
 const GROUPS = `ou=groups,${SUFFIX}`
 const LDIF = [
   ...['people', 'groups'].map((name) => `dn: ou=${name},${SUFFIX}\nobjectClass: organizationalUnit\nou: ${name}\n`),
-  ...['alice', 'alicia', 'bob', 'local'].map(
+  ...['alice', 'alicia', 'bob', 'admin'].map(
     (name) => `dn: uid=${name},${PEOPLE}\nobjectClass: inetOrgPerson\nuid: ${name}\ncn: ${name}\nsn: ${name}\nmail: ${name}@example.test\nuserPassword: pw-${name}\n`,
   ),
   `dn: cn=developers,${GROUPS}\nobjectClass: groupOfNames\ncn: developers\nmember: uid=alice,${PEOPLE}\n`,
@@ -37,7 +37,8 @@ const LDIF = [
 
   it('is tried before it is set', async () => {
     const { ldap_url, ldap_search_dn, ldap_search_password, ldap_base_dn } = settings
-    const conf = { ldap_url, ldap_search_dn, ldap_search_password, ldap_base_dn, ldap_uid: 'uid', ldap_scope: 2, ldap_connection_timeout: 2 }
+    const others = { ldap_url, ldap_search_dn, ldap_base_dn, ldap_uid: 'uid', ldap_scope: 2, ldap_connection_timeout: 2 }
+    const conf = { ...others, ldap_search_password }
     const ping = async (body?: unknown): Promise<unknown> => (await admin.call('POST', '/ldap/ping', body)).body
     expect(await ping(conf)).toEqual({ success: true, message: '' })
     expect(await ping({ ...conf, ldap_search_password: 'wrong' })).toEqual({ success: false, message: expect.stringContaining('search account refused') })
@@ -48,7 +49,6 @@ const LDIF = [
     expect(await admin.asked('PUT', '/configurations', { ...settings, auth_mode: 'ldap_auth' })).toBe('200')
     expect(await ping()).toEqual({ success: true, message: '' })
     // The password that is set is kept for the directory and the account that it was set for.
-    const { ldap_search_password: _, ...others } = conf
     expect(await ping(others)).toEqual({ success: true, message: '' })
     expect(await ping({ ...others, ldap_url: `ldap://localhost:${slapd.port}` })).toMatchObject({ success: false })
   })
@@ -65,16 +65,15 @@ const LDIF = [
   })
 
   it('gives people that are to be known, with their groups, before they log in', async () => {
-    await makeUser(server, 'local')
     expect(await admin.asked('POST', '/ldap/users/import', { ldap_uid_list: ['alice', 'BOB'] })).toBe('200')
-    const refused = await admin.call('POST', '/ldap/users/import', { ldap_uid_list: ['ali', 'local', 'alicia', 'nobody'] })
+    const refused = await admin.call('POST', '/ldap/users/import', { ldap_uid_list: ['ali', 'admin', 'alicia', 'nobody'] })
     expect([refused.status, refused.body]).toEqual([404, [
       { uid: 'ali', error: 'the directory has nobody of this name who may log in' },
-      { uid: 'local', error: 'another user has this name' },
+      { uid: 'admin', error: 'another user has this name' },
       { uid: 'nobody', error: 'the directory has nobody of this name who may log in' },
     ]])
     const users = await admin.read<{ username: string }[]>('/users')
-    expect(users.map(({ username }) => username).sort()).toEqual(['admin', 'alice', 'alicia', 'bob', 'local'])
+    expect(users.map(({ username }) => username).sort()).toEqual(['admin', 'alice', 'alicia', 'bob'])
     await admin.make('/projects', { project_name: 'team' })
     await admin.make('/projects/team/members', { role_id: 3, member_group: { ldap_group_dn: `cn=developers,${GROUPS}` } })
     const alice = askingAs(server, { name: 'alice', secret: 'pw-alice' })
