@@ -30,7 +30,6 @@ import type { Registry } from './api/registry.ts'
 import type { RequestHead } from './api/request-head.ts'
 import { createIdentify } from './api/requester.ts'
 import { startHttpServer } from './api/server.ts'
-import type { HttpServer } from './api/server.ts'
 import { createSettings } from './api/settings.ts'
 import { createSubjects } from './api/subjects.ts'
 import { currentKeyring } from './api/token/keys.ts'
@@ -282,13 +281,13 @@ async function serve(config: Config): Promise<void> {
   })
   const access = createAccessRecorder({ log, boot, now: Date.now, timeoutMs: PATIENCE_MS })
   const uploads = await openUploadSessions(queryPool)
-  let server: HttpServer
   const { identity, decisionRows, queries } = readModels
   const handle = createHandler(log)
   const now = (): Date => new Date()
   const settings = createSettings(identity, sealer)
   // A port that the system gives is known once it listens.
-  const urlOf = (): string => config.publicUrl ?? server.url
+  const published = { url: config.publicUrl ?? '' }
+  const urlOf = (): string => published.url
   const visible = async (position: Position, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<boolean> => {
     const isVisible = await readModels.visible(position, signal)
     if (!isVisible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
@@ -319,20 +318,22 @@ async function serve(config: Config): Promise<void> {
   const slots = createSlots({ most: passwordThreads(LIBUV_THREADS, availableParallelism()), mostWaiting: MOST_PASSWORDS_WAITING })
   const verifiers = createVerifiers({ secretKey: await verifierKey(queries, sealer), slots })
   const remembered = createCredentialMemory<Login & { readonly by: LoginWay }, CheckFailure>({ now: Date.now })
-  readModels.onSubjectChanged(remembered.drop)
+  readModels.onSubjectChanged((id) => {
+    remembered.drop(id)
+  })
   const users = createOutsideUsers({ identity, handle, decisionRows, visible, sealer, context: system })
   const ldap = createLdapLogin({ settings, identity, users, now: Date.now, logger })
   const outbound = createOutbound({ allowedNetworks: config.outboundNetworks, ...(await outboundAuthorities(config)) })
   const workloads = createWorkloadVerifier({ outbound })
   const logIn = createLogin({
-    identity, sealer, verifiers, settings, outside: ldap.logIn, now,
+    identity, sealer, verifiers, settings, outside: (name, secret) => ldap.logIn(name, secret), now,
     workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
     known: (name, secret) => remembered.known(name, secret),
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
   const anonymous = createAnonymous(await registryId(log), now)
-  const subjectOf = createSubjects({ identity, stillThere: ldap.stillThere, now })
+  const subjectOf = createSubjects({ identity, stillThere: (user) => ldap.stillThere(user), now })
   const authenticate = createAuthenticator({ logIn, tokens, anonymous, subjectOf })
   const identifying = { access, sealer, anonymous, addressOf, now }
   const { identify, introduce } = createIdentify({ ...identifying, authenticate })
@@ -354,8 +355,8 @@ async function serve(config: Config): Promise<void> {
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
   const trail = createTrailReader({ pool, log, schema: readModels.schema, reached: () => readModels.checkpoints().trail })
-  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, outbound, settings, release, publicUrl: urlOf, readiness, directory: ldap.directory, now, logger }
-  server = await startHttpServer({
+  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, outbound, settings, release, publicUrl: urlOf, readiness, directory: () => ldap.directory(), now, logger }
+  const server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,
     handler: createApp({
@@ -369,6 +370,7 @@ async function serve(config: Config): Promise<void> {
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),
     log: logger,
   })
+  if (config.publicUrl === undefined) published.url = server.url
   const purge = async (): Promise<void> => {
     try {
       const before = new Date(Date.now() - UPLOAD_LIFETIME_MS)

@@ -82,7 +82,7 @@ export function createLogin(options: {
       if (login === 'nobody') return verifiers.verifyNobody(secret)
       return typeof login === 'string' ? login : { ...login, by: 'directory' }
     }
-    if (user?.verifier === undefined) return verifiers.verifyNobody(secret)
+    if (user.verifier === undefined) return verifiers.verifyNobody(secret)
     const verdict = await verify(user.verifier, secret)
     if (verdict === 'busy' || verdict === 'wrong') return verdict
     if (verdict === 'right, make anew') upgrade(user.id, secret)
@@ -93,21 +93,20 @@ export function createLogin(options: {
     const isRemembered = known(name, secret) !== undefined
     const { robot_name_prefix: prefix } = await settings()
     // What no name can be is not looked up: Postgres takes no such text.
-    const lookUp = !isName(name) ? () => verifiers.verifyNobody(secret) : name.startsWith(prefix) ? () => verifyRobot(name.slice(prefix.length), secret) : () => verifyUser(name, secret)
-    let unavailable = false
-    const checked = await check({ account: name, secret, address }, async () => {
-      const verified = await lookUp()
-      unavailable = verified === 'unavailable'
-      return verified === 'unavailable' ? 'busy' : verified
-    })
+    const lookUp = async (): Promise<Verified | 'wrong' | 'busy' | 'unavailable'> => {
+      if (!isName(name)) return verifiers.verifyNobody(secret)
+      return name.startsWith(prefix) ? verifyRobot(name.slice(prefix.length), secret) : verifyUser(name, secret)
+    }
+    const checked = await check({ account: name, secret, address }, lookUp)
     if ('subject' in checked) {
       const { kind, id, credential, by } = checked.subject
       return { kind, id, credential, ...(isRemembered ? {} : { by }) }
     }
-    if (unavailable) return { refused: true, reason: 'directory' }
     switch (checked.failed.status) {
       case 'wrong':
         return WRONG
+      case 'unavailable':
+        return { refused: true, reason: 'directory' }
       case 'busy':
         return { refused: true, reason: 'wait', seconds: 1 }
       case 'wait':

@@ -44,8 +44,8 @@ export function createOutsideUsers({ identity, handle, decisionRows, visible, se
   /** A mail address that somebody else has is left out: it names nobody at a login. */
   async function withPerson(make: (person: Awaited<ReturnType<typeof sealPerson>>) => UsersCommand, user: string, person: Person): Promise<boolean> {
     if (await change(make(await sealPerson(sealer, user, person)))) return true
-    const { email: _, ...others } = person
-    return change(make(await sealPerson(sealer, user, others)))
+    const others = Object.fromEntries(Object.entries(person).filter(([what]) => what !== 'email'))
+    return change(make(await sealPerson(sealer, user, { ...others, name: person.name })))
   }
 
   /** The ids of groups, those that were not known among them: one append, however many. */

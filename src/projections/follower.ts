@@ -53,7 +53,7 @@ export async function startReadModels(options: {
   const rows = createRows(queryPool, () => schemaName(shown))
   const catalogue = catalogueQueries(rows)
   const queries = { ...catalogue, ...identityQueries(rows), ...peopleQueries(rows), ...projectQueries(rows), ...accessQueries(rows) }
-  const decisionRows: DecisionRows = { ...identityDecisionRows(rows), repository: catalogue.repository }
+  const decisionRows: DecisionRows = { ...identityDecisionRows(rows), repository: (key, names) => catalogue.repository(key, names) }
   const reader = createCatalogueReader(() => queries)
   const identity = createIdentityReader(() => queries)
   const subjectListeners: ((id: string) => void)[] = []

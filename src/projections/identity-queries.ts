@@ -289,7 +289,7 @@ export function identityDecisionRows(rows: Rows): Omit<DecisionRows, 'repository
       )
       const [row] = found
       const revision = Number(row?.revision ?? -1)
-      if (row?.id === undefined || row.id === null) return { revision, terms: undefined }
+      if (row?.id == null) return { revision, terms: undefined }
       const { description = '', disabled = false, expires_at: expiresAt, permissions = '[]', workloads = '[]' } = row
       return {
         revision,

@@ -33,7 +33,7 @@ type Document = {
 /** Folds events, which are all of a log in order, into the rows that each table must have. */
 export async function separateFold(events: readonly Recorded[], readers: Readers): Promise<Tables> {
   const heads = new Map<string, Mutable>()
-  const identity = separateIdentity(readers.open)
+  const identity = separateIdentity((sealed) => readers.open(sealed))
   const access = separateAccess()
   const repositories = new Map<string, Mutable>()
   const manifests = new Map<string, Mutable>()

@@ -6,7 +6,7 @@ import { specification } from '../../support/specification.ts'
 const alarms = specification({
   initial: { revision: -1, raised: new Set<string>() },
   evolve: (state, event: Parameters<typeof alarmsAggregate.evolve>[1], command) => alarmsAggregate.evolve(state, event, command) as never,
-  decide: alarmsAggregate.decide,
+  decide: (state, command) => alarmsAggregate.decide(state, command),
 })
 const found = { tampering: 'truncated', stream: 'settings', detail: '{"$maxAge":1}' }
 
