@@ -70,6 +70,7 @@ describe('identity in Postgres', () => {
         const clear = await sealer.open(sealed)
         return clear === undefined ? undefined : (JSON.parse(clear) as PrivatePart)
       },
+      forgotten: (subject) => sealer.forget(subject),
     })
     const rows = createRows(pool, () => schema)
     const revisions = new Map<string, number>()
