@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { managementClient } from '../../support/management.ts'
 import type { As, ManagementClient } from '../../support/management.ts'
+import { addOidcUser } from '../../support/oidc-user.ts'
 import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
+import { LIVE_URL } from '../../support/spaces.ts'
 
 const PASSWORD = 'Of-lakes-and-1-river'
 let server: VarveServer
@@ -110,6 +112,35 @@ describe('a password', () => {
   it('and what else is secret stands in no answer', async () => {
     const { body } = await api.ask('GET', '/users?page_size=100')
     expect(JSON.stringify(body)).not.toMatch(/argon2|verifier|password|secret/i)
+  })
+})
+
+describe('the secret for the command line', () => {
+  // A live EventStoreDB holds the log elsewhere, where no user of a provider can be put.
+  const itHere = LIVE_URL === undefined ? it : it.skip
+
+  itHere('is given or made, for users of a provider, and logs them in', async () => {
+    const id = await addOidcUser(server, 'olive')
+    const change = (body: object, by?: As) => api.ask('PUT', `/users/${id}/cli_secret`, { body, ...(by === undefined ? {} : { as: by }) })
+    expect((await change({ secret: 'weak' })).status).toBe(400)
+    const given = await change({ secret: 'Given-for-tests-1' })
+    expect([given.status, given.body]).toEqual([200, undefined])
+    const olive = { name: 'olive', secret: 'Given-for-tests-1' }
+    const { body } = await api.ask('GET', '/users/current', { as: olive })
+    expect(body).toMatchObject({ user_id: id, oidc_user_meta: { user_id: id } })
+    expect(JSON.stringify(body)).not.toContain('secret')
+    const made = (await change({}, olive)).body as { secret: string }
+    expect(made.secret).toMatch(/^[A-Za-z0-9]{32}$/)
+    expect(await api.asked('GET', '/users/current', { as: olive })).toBe('401 UNAUTHORIZED')
+    expect(await api.asked('GET', '/users/current', { as: { name: 'olive', ...made } })).toBe('200')
+    for (const [path, said] of [['/password', { new_password: PASSWORD }], ['', { realname: 'Else' }]] as const) {
+      expect(await api.asked('PUT', `/users/${id}${path}`, { body: said })).toBe('403 FORBIDDEN')
+    }
+  })
+
+  it('is for nobody else', async () => {
+    const { id, as } = await newUser('peter')
+    expect(await api.asked('PUT', `/users/${id}/cli_secret`, { as, body: {} })).toBe('412 PRECONDITION')
   })
 })
 

@@ -24,7 +24,7 @@ async def users(registries):
     user = await admin.call("get_user", number)
     assert (user.username, user.email, user.realname, user.sysadmin_flag) == ("py-ann", "ann@example.org", "Ann", False)
     assert user.creation_time is not None
-    assert [each.user_id for each in await admin.call("get_users", query="username=~py-", sort="-username", page_size=1)] == [number]
+    assert [each.user_id for each in await admin.call("get_users", query="username=~py-an", sort="-username", page_size=1)] == [number]
     assert [each.user_id for each in await ann.call("search_users_by_username", "PY-AN")] == [number]
     assert (await ann.call("get_current_user")).user_id == number
     assert (await admin.call("get_user_by_username", "py-ann")).user_id == number
