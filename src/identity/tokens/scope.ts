@@ -42,9 +42,11 @@ function parseScope(text: string): Access | undefined {
 
 /** Whether a token's `access` holds all of what a request needs. `app` and `library/app` are one repository. */
 export function covers(access: readonly Access[], needed: Access): boolean {
-  const name = canonicalName(needed)
-  const granted = access.filter((each) => each.type === needed.type && canonicalName(each) === name).flatMap(({ actions }) => actions)
-  return needed.actions.every((action) => granted.includes(action))
+  return needed.actions.every((action) => access.some((each) => each.actions.includes(action) && isSame(each, needed)))
+}
+
+function isSame(one: Access, other: Access): boolean {
+  return one.type === other.type && (one.name === other.name || canonicalName(one) === canonicalName(other))
 }
 
 function canonicalName({ type, name }: Access): string {
