@@ -7,6 +7,7 @@ const STYLE = `
 body { margin: 0; background: #f4f5f7; color: #1d2733; font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 26rem; margin: 8vh auto; padding: 2rem; background: #fff; border: 1px solid #d8dde3; border-radius: 8px; }
 h1 { margin: 0 0 1rem; font-size: 1.4rem; }
+h2 { margin: 1.5rem 0 0.5rem; font-size: 1.1rem; }
 label { display: block; margin: 0.8rem 0 0.2rem; }
 input { box-sizing: border-box; width: 100%; padding: 0.5rem; font: inherit; border: 1px solid #9aa5b1; border-radius: 4px; }
 button, .button { display: block; box-sizing: border-box; width: 100%; margin: 1rem 0 0; padding: 0.6rem; font: inherit; text-align: center; text-decoration: none;

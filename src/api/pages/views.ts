@@ -27,10 +27,15 @@ export function loginView({ provider, providerFirst }: Offered, problem?: string
   return { title: 'Log in', body: html`${problemIn(problem)}${ways}` }
 }
 
+/** A name may hold an apostrophe, and whatever a shell reads in. */
+function loginCommand(registry: string, name: string): string {
+  return `docker login ${registry} -u '${name.replaceAll("'", `'\\''`)}'`
+}
+
 /** `registry`: as image names begin. */
 export function homeView({ name, realName, source, administrator, cliCredential }: UserRow, registry: string, csrfToken: string): Page {
   const cliSecret = html`<h2>Command line</h2>
-<p>docker, podman and helm log in with your name and a secret of their own: <code>docker login ${registry} -u '${name}'</code></p>
+<p>docker, podman and helm log in with your name and a secret of their own: <code>${loginCommand(registry, name)}</code></p>
 <form method="post" action="/c/cli_secret">${csrfField(csrfToken)}
 <button class="plain">${cliCredential === undefined ? 'Make a secret' : 'Make a new secret'}</button></form>
 ${cliCredential === undefined ? NOTHING : html`<p>You have one. A new one ends it, and every login that was made with it.</p>`}`
@@ -46,7 +51,7 @@ export function cliSecretView(name: string, secret: string, registry: string): P
   return {
     title: 'Your secret for the command line',
     body: html`<p><code id="secret">${secret}</code></p>
-<p>It is shown this once: keep it now. Log in with <code>docker login ${registry} -u '${name}'</code> and give it as the password.</p>
+<p>It is shown this once: keep it now. Log in with <code>${loginCommand(registry, name)}</code> and give it as the password.</p>
 <a class="button" href="/">Done</a>`,
   }
 }
