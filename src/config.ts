@@ -154,7 +154,8 @@ const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
-const isLoopback = (host: string): boolean => {
+/** Whether an address or name is this machine's own. */
+export const isLoopback = (host: string): boolean => {
   const version = isIP(host)
   return version === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, version === 6 ? 'ipv6' : 'ipv4')
 }

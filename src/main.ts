@@ -46,7 +46,7 @@ import { createCodec } from './commands/codec.ts'
 import { eventTypes } from './commands/event-types.ts'
 import { createHandler } from './commands/handle.ts'
 import type { RegistryCreated } from './commands/settings/events.ts'
-import { loadConfig, reserveBytes } from './config.ts'
+import { isLoopback, loadConfig, reserveBytes } from './config.ts'
 import type { Config, EventStoreLocation } from './config.ts'
 import { makeSecret } from './identity/passwords/made-secret.ts'
 import { createCredentialCheck } from './identity/passwords/check.ts'
@@ -337,8 +337,9 @@ async function serve(config: Config): Promise<void> {
   const authenticate = createAuthenticator({ logIn, tokens, anonymous, subjectOf })
   const identifying = { access, sealer, anonymous, addressOf, now }
   const { identify, introduce } = createIdentify({ ...identifying, authenticate })
-  const secure = new URL(config.publicUrl ?? (config.tls === undefined ? 'http://localhost' : 'https://localhost')).protocol === 'https:'
-  if (!secure) logger.warn('clients come by plain http: whoever is on the way can read and take passwords, tokens and sessions')
+  const { protocol, hostname } = new URL(config.publicUrl ?? (config.tls === undefined ? 'http://localhost' : 'https://localhost'))
+  const secure = protocol === 'https:'
+  if (!secure && !isLoopback(hostname)) logger.warn('clients come by plain http: whoever is on the way can read and take passwords, tokens and sessions')
   const sessionStore = await openSessionStore(queryPool)
   const sessions = createSessions({ store: sessionStore, secure })
   const browser = createIdentify({ ...identifying, authenticate: orBySession(authenticate, { sessions, subjectOf }) })
