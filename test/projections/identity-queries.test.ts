@@ -65,7 +65,6 @@ describe('identity in Postgres', () => {
     const schema = schemaName(await createVersion(pool))
     const folder = await openFolder(pool, schema, catalogueGroup, {
       manifest: () => Promise.resolve(undefined),
-      forgotten: () => Promise.resolve(),
       async openPrivate(sealed) {
         const clear = await sealer.open(sealed)
         return clear === undefined ? undefined : (JSON.parse(clear) as PrivatePart)
