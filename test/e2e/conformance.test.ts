@@ -80,8 +80,8 @@ const LOGS = [
   })
 
   test('of the version in force, by a user who is no administrator, in a project of theirs', async () => {
-    const { make } = await makeUser(server, 'dev')
-    await make('/projects', { project_name: 'conformance-user' })
+    const dev = await makeUser(server, 'dev')
+    await dev.make('/projects', { project_name: 'conformance-user' })
     const { tests, failed, skipped } = await conform('user', { OCI_VERSION: 'stable', OCI_USERNAME: 'dev', OCI_PASSWORD: PASSWORD })
     expect({ failed, skipped }).toEqual({ failed: [], skipped: [] })
     expect(tests).toBeGreaterThanOrEqual(850)
