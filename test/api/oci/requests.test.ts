@@ -33,8 +33,9 @@ describe('the base', () => {
 
   test('a target may be a whole URL', async () => {
     for (const target of [`${server.url}/v2/`, 'http://anything/v2/p/app/tags/list', 'HTTPS://x/healthz']) expect(await asked('GET', target)).toBe('200')
-    expect(await asked('GET', 'http://x')).toBe('404 NAME_UNKNOWN')
-    expect(await asked('GET', 'http://x?/v2/')).toBe('404 NAME_UNKNOWN')
+    expect(await asked('GET', 'http://x/nowhere')).toBe('404 NAME_UNKNOWN')
+    // The path is empty, so it is the page's.
+    for (const target of ['http://x', 'http://x?/v2/']) expect(await asked('GET', target)).toBe('200')
   })
 
   test('nobody is told where to log in, and for what', async () => {
