@@ -107,12 +107,10 @@ export function createSignOnPages(parts: PagesParts) {
     const { robot_name_prefix: prefix } = await settings()
     if (!isUserName(name, prefix)) return page(400, onboardingView(name, `No user can be called so: leave out , " ~ # % $ : and spaces at the ends, and do not begin with ${prefix}`))
     const { external, returnTo, email, realName } = person
-    const user = { name, external, ...(email === undefined ? {} : { email }), ...(realName === undefined ? {} : { realName }) }
-    const isThere = (await userOf(external)) !== undefined
-    if (!isThere && (await users.record({ source: 'oidc', person: user, groups: [], administrator: false }, undefined)) === undefined) {
-      return page(409, onboardingView(name, 'Somebody else has this name'))
-    }
-    return page(200, leadingView(`You are ${name}`, `/c/oidc/login?redirect_url=${encodeURIComponent(returnTo)}`), { 'Set-Cookie': onboarding.clear() })
+    const said = { name, external, ...(email === undefined ? {} : { email }), ...(realName === undefined ? {} : { realName }) }
+    const user = (await userOf(external)) ?? (await users.record({ source: 'oidc', person: said, groups: [], administrator: false }, undefined))
+    if (user === undefined) return page(409, onboardingView(name, 'Somebody else has this name'))
+    return page(200, leadingView(`You are ${user.name}`, `/c/oidc/login?redirect_url=${encodeURIComponent(returnTo)}`), { 'Set-Cookie': onboarding.clear() })
   }
 
   return { begin, finish, askForName, takeName } as const

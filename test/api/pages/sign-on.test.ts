@@ -86,9 +86,14 @@ describe('somebody whom the provider lets in', () => {
       }
       const elsewhere = await client.ask('POST', '/c/oidc/onboard', { form: { username: `${login}-1` }, headers: { Origin: 'https://evil.test' } })
       expect(elsewhere.status).toBe(403)
+      const kept = client.cookies.get('onboarding') ?? ''
       const chosen = await client.ask('POST', '/c/oidc/onboard', { form: { username: `${login}-1` } })
       expect([chosen.status, chosen.text]).toEqual([200, expect.stringContaining('content="0; url=/c/oidc/login?redirect_url=%2F"')])
       expect((await client.ask('GET', '/c/oidc/onboard')).status).toBe(400)
+      // Sent again, it makes nobody else.
+      client.cookies.set('onboarding', kept)
+      expect((await client.ask('POST', '/c/oidc/onboard', { form: { username: `${login}-2` } })).text).toContain(`You are ${login}-1`)
+      expect((await api.ask('GET', `/users?username=${login}-2`)).body).toEqual([])
       expect(await current((await signOn(login, client)).client)).toMatchObject({ username: `${login}-1` })
     }
   })
