@@ -53,8 +53,8 @@ export interface DecisionRows {
     readonly members: readonly { readonly member: string; readonly role: string }[]
     readonly metadata: ReadonlyMap<string, string>
   }>
-  /** The user of an id, and the live ones of a folded name or mail address; and who is administrator. */
-  users(asked: { readonly id: string; readonly name: string | undefined; readonly email: string | undefined }): Promise<
+  /** The user of an id, and the live ones of a folded name or mail address, or of what they are called outside; and who is administrator. */
+  users(asked: { readonly id: string; readonly name: string | undefined; readonly email: string | undefined; readonly external?: string | undefined }): Promise<
     SetRows & { readonly users: readonly UserRows[]; readonly administrators: readonly string[] }
   >
   user(id: string): Promise<{ readonly revision: number; readonly groups: readonly string[] }>

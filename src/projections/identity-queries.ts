@@ -237,15 +237,15 @@ export function identityDecisionRows(rows: Rows): Omit<DecisionRows, 'repository
       }
     },
 
-    async users({ id, name, email }) {
+    async users({ id, name, email, external }) {
       type Stored = { id: string; live: boolean; forgotten: boolean; administrator: boolean; auditor: boolean; sealed: Sealed }
       const found = await rows<SetRow & { users: Stored[] | null; administrators: string[] | null }>(
         'decide users',
         (schema) => `select ${setOf(schema, 'users', '$4')},
           (select json_agg(json_build_object('id', id, 'live', live, 'forgotten', forgotten, 'administrator', administrator, 'auditor', auditor, 'sealed', sealed))
-             from ${schema}.users where id = $1 or (live and (folded_name = $2 or folded_email = $3))) as users,
+             from ${schema}.users where id = $1 or (live and (folded_name = $2 or folded_email = $3 or external = $5))) as users,
           (select json_agg(id) from ${schema}.users where administrator) as administrators`,
-        [id, name ?? null, email ?? null, streams.users],
+        [id, name ?? null, email ?? null, streams.users, external ?? null],
       )
       return { ...asSet(found[0]), users: found[0]?.users ?? [], administrators: found[0]?.administrators ?? [] }
     },

@@ -257,8 +257,8 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
     [4, () => ofUsers({ type: 'DeleteUser', user: somebody() })],
     // Also those who were deleted before.
     [tools.forget === undefined ? 0 : 4, () => ofUsers({ type: 'ForgetUser', user: random.pick([...users.state.users.keys()]) ?? '' })],
-    [4, () => ofUsers({ type: 'SetAdministrator', user: somebody(), administrator: random.chance(0.5) })],
-    [3, () => ofUsers({ type: 'SetAuditor', user: somebody(), auditor: random.chance(0.6) })],
+    [6, () => ofUsers({ type: 'SetAdministrator', user: somebody(), administrator: random.chance(0.5) })],
+    [8, () => ofUsers({ type: 'SetAuditor', user: somebody(), auditor: random.chance(0.5) })],
     [4, async () => ofUser(somebody(), { type: 'ChangePassword', verifier: await secret(), ...(random.chance(0.3) ? { upgraded: true } : {}) })],
     [2, async () => ofUser(somebody(), { type: 'ChangeCliSecret', verifier: await secret() })],
     [6, () => ofUser(somebody(), { type: 'ShowGroups', groups: [...groups.state.groups.keys()].filter(() => random.chance(0.3)) })],

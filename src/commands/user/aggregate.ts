@@ -16,7 +16,7 @@ export function usersAggregate(rows: Pick<DecisionRows, 'users'>, sealer: Sealer
     stream: streams.users,
     async load(command) {
       const person = 'person' in command ? command.person.clear : undefined
-      const found = await rows.users({ id: command.user, name: person && folded(person.name), email: person?.email && folded(person.email) })
+      const found = await rows.users({ id: command.user, name: person && folded(person.name), email: person?.email && folded(person.email), external: person?.external })
       const known = await Promise.all(found.users.map(async (user): Promise<KnownUser> => ({ ...user, person: await openPerson(sealer, user.sealed) })))
       return { ...found, users: new Map(known.map((user) => [user.id, user])), administrators: new Set(found.administrators) }
     },

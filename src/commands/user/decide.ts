@@ -91,7 +91,7 @@ export function decide(state: UsersState, command: UsersCommand): readonly Users
   if (command.type === 'CreateUser') {
     const { person, source, verifier, administrator } = command
     return (
-      takenBy(state, command.user, person.clear) ?? [
+      takenBy(state, command.user, person.clear, source) ?? [
         UserCreated({
           user: command.user, number: state.lastNumber + 1, source, person: person.sealed, administrator,
           ...(verifier === undefined ? {} : { verifier }),
@@ -122,9 +122,11 @@ export function decide(state: UsersState, command: UsersCommand): readonly Users
 
 const unknownUser = reject('NOT_FOUND', 'there is no such user')
 
-function takenBy(state: UsersState, user: string, { name, email }: Person): Rejection | undefined {
+/** A provider's subject is one person; a directory's DN may come to be another's. */
+function takenBy(state: UsersState, user: string, { name, email, external }: Person, source?: 'local' | 'ldap' | 'oidc'): Rejection | undefined {
   for (const other of state.users.values()) {
     if (other.id === user || !other.live || other.person === undefined) continue
+    if (source === 'oidc' && other.person.external === external) return reject('CONFLICT', 'this subject of the provider is a user already')
     if (folded(other.person.name) === folded(name)) return reject('CONFLICT', 'a user of this name is there')
     if (email !== undefined && other.person.email !== undefined && folded(other.person.email) === folded(email)) {
       return reject('CONFLICT', 'a user of this mail address is there')

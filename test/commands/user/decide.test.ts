@@ -50,6 +50,16 @@ describe('creating a user', () => {
       .then(created('33333333-3333-4333-8333-333333333333', 3, { name: 'bob' }))
   })
 
+  it("of a provider's subject makes them once, under whatever name", () => {
+    const external = 'https://provider.test 42'
+    const sealed = (name: string): PersonalData => personal({ name, external })
+    const first = UserCreated({ user: bob, number: 2, source: 'oidc', person: sealed('bob').sealed, administrator: false })
+    const again = { type: 'CreateUser', user: '33333333-3333-4333-8333-333333333333', person: sealed('bobby'), administrator: false } as const
+    users.given(admin, first).when({ ...again, source: 'oidc' }).thenRefused('CONFLICT')
+    // A directory's name for somebody may come to be another's.
+    users.given(admin, first).when({ ...again, source: 'ldap' }).then(UserCreated({ user: again.user, number: 3, source: 'ldap', person: again.person.sealed, administrator: false }))
+  })
+
   it('of a directory keeps no verifier', () => {
     const person = personal({ name: 'alice', external: 'uid=alice,dc=example,dc=org' })
     users.given().when({ type: 'CreateUser', user: alice, person, source: 'ldap', administrator: false })
