@@ -356,7 +356,14 @@ async function serve(config: Config): Promise<void> {
     ...(Math.abs(log.clockSkewMs()) > 5_000 ? ["this machine's clock and the log's are more than 5 s apart"] : []),
   ]
   const trail = createTrailReader({ pool, log, schema: readModels.schema, reached: () => readModels.checkpoints().trail })
-  const management: Management = { identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, outbound, settings, release, publicUrl: urlOf, readiness, directory: () => ldap.directory(), now, logger }
+  const volume: Management['volume'] = async () => {
+    const { blocks, bavail, bsize } = await statfs(config.blobFolder)
+    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
+  }
+  const management: Management = {
+    identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, outbound, settings, release, publicUrl: urlOf, readiness, volume,
+    directory: () => ldap.directory(), now, logger,
+  }
   const server = await startHttpServer({
     listen: config.listen,
     tls: config.tls,

@@ -35,6 +35,8 @@ export type Management = {
   readonly readiness: Readiness
   /** Undefined where people do not log in at one. */
   readonly directory: () => Promise<LdapDirectory | undefined>
+  /** The disk that blobs stand on. */
+  readonly volume: () => Promise<{ readonly totalBytes: number; readonly freeBytes: number }>
   readonly release: string
   readonly publicUrl: () => string
   readonly now: () => Date

@@ -97,6 +97,18 @@ export const routes: readonly Route[] = [
   }),
   route({
     method: 'get',
+    path: '/systeminfo/volumes',
+    summary: 'How large the disk of the blobs is, and what of it is free, in bytes.',
+    tag: 'systeminfo',
+    needs: { system: { resource: 'system-volumes', action: 'read' } },
+    answers: { 200: Type.Object({ storage: Type.Array(Type.Object({ total: Type.Integer(), free: Type.Integer() })) }) },
+    async handle({ volume }) {
+      const { totalBytes, freeBytes } = await volume()
+      return { status: 200, body: { storage: [{ total: totalBytes, free: freeBytes }] } }
+    },
+  }),
+  route({
+    method: 'get',
     path: '/statistics',
     summary: 'How many projects and repositories there are, of those that the caller may see.',
     tag: 'statistic',

@@ -36,7 +36,7 @@ function openDocument(file: string) {
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     METHODS.flatMap((method) => {
       const operation = methods[method]
-      return operation === undefined ? [] : [{ path, method, pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`), ...operation }]
+      return operation === undefined ? [] : [{ path, method, pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+').replace(/\/$/, '')}/?$`), ...operation }]
     }),
   )
 
@@ -85,7 +85,8 @@ function openDocument(file: string) {
       const schema = schemaOf(response)
       if (answer === '') return []
       if (schema === undefined) return [`${where}: it has no body`]
-      return problemsIn(JSON.parse(answer), schema, where)
+      // A text is answered as it is.
+      return problemsIn(schema.type === 'string' ? answer : JSON.parse(answer), schema, where)
     },
   }
 }
