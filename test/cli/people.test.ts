@@ -120,7 +120,8 @@ describe('varve subject forget', () => {
 describe('varve user reset-password', () => {
   const withInput = async (input: string, ...args: string[]): Promise<{ readonly code: number | null; readonly output: string }> => {
     const main = join(import.meta.dirname, '../../src/main.ts')
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], { env: { ...process.env, VARVE_DATA: server.dataFolder } })
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VARVE_')))
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], { env: { ...env, VARVE_DATA: server.dataFolder } })
     child.stdin.end(input)
     const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>((resolve) => child.once('close', resolve))])
     return { code, output: stdout + stderr }
