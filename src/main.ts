@@ -104,7 +104,7 @@ const UPLOAD_LIFETIME_MS = 7 * 24 * 3_600_000
 const PURGE_INTERVAL_MS = 3_600_000
 /** Another process may have made a new pair: it signs an hour after. */
 const ROTATION_INTERVAL_MS = 600_000
-/** Node's own, since nothing here sets UV_THREADPOOL_SIZE. */
+/** As few as Node has by itself: scripts/run.js gives it more, another start may not. */
 const LIBUV_THREADS = 4
 /** Some thirty milliseconds each. */
 const MOST_PASSWORDS_WAITING = 100
