@@ -21,13 +21,13 @@ import {
 } from '../../src/commands/user/events.ts'
 import type { Person } from '../../src/commands/user/events.ts'
 import type { DecisionRows } from '../../src/ports/decision-rows.ts'
-import type { EventLog } from '../../src/ports/event-log.ts'
 import type { Event, Fact, Recorded } from '../../src/ports/event.ts'
 import { SECRETS } from '../../src/ports/key-store.ts'
 import { position } from '../../src/ports/position.ts'
 import type { Position } from '../../src/ports/position.ts'
 import { groupKey } from '../../src/ports/same-name.ts'
 import { streams } from '../../src/ports/streams.ts'
+import { stateFact } from '../../src/projections/facts.ts'
 import { identityDecisionRows, identityQueries } from '../../src/projections/identity-queries.ts'
 import type { PrivatePart } from '../../src/projections/projection.ts'
 import { catalogueGroup, createVersion, prepareRegister, schemaName } from '../../src/projections/read-models.ts'
@@ -78,20 +78,21 @@ describe('identity in Postgres', () => {
       last += 1
       return position('queries0', last)
     }
+    /** Folds what happened in a stream. Answers the id of the last event. */
+    async function happened(stream: string, ...facts: readonly Fact[]): Promise<string> {
+      const recorded = facts.map((fact): Recorded => {
+        const revision = (revisions.get(stream) ?? -1) + 1
+        revisions.set(stream, revision)
+        return { event: eventOf(fact), stream, revision, position: next(), hash: '' }
+      })
+      await folder.commit(recorded, position('queries0', last))
+      return recorded.at(-1)?.event.id ?? ''
+    }
     return {
       folder,
       queries: identityQueries(rows),
       decisionRows: { ...noRows, ...identityDecisionRows(rows) } satisfies DecisionRows,
-      /** Folds what happened in a stream. Answers the id of the last event. */
-      async happened(stream: string, ...facts: readonly Fact[]): Promise<string> {
-        const recorded = facts.map((fact): Recorded => {
-          const revision = (revisions.get(stream) ?? -1) + 1
-          revisions.set(stream, revision)
-          return { event: eventOf(fact), stream, revision, position: next(), hash: '' }
-        })
-        await folder.commit(recorded, position('queries0', last))
-        return recorded.at(-1)?.event.id ?? ''
-      },
+      happened,
     }
   }
 
@@ -304,7 +305,7 @@ describe('identity in Postgres', () => {
   })
 
   describe('a decision', () => {
-    type Case = { readonly what: string; readonly ready: (events: readonly Recorded[]) => boolean; decide(rows: DecisionRows, tail: Tail): Promise<unknown> }
+    type Case = { readonly what: string; readonly ready: (events: readonly Recorded[]) => boolean; readonly decide: (rows: DecisionRows, tail: Tail) => Promise<unknown> }
     /** The events of a stream after a revision. */
     type Tail = (stream: string, after: number) => readonly Event[]
 
@@ -323,7 +324,7 @@ describe('identity in Postgres', () => {
       }
     }
 
-    async function historyOf(seed: number): Promise<{ readonly log: EventLog; readonly events: readonly Recorded[] }> {
+    async function historyOf(seed: number): Promise<readonly Recorded[]> {
       const log = createMemoryLog(createCodec(eventTypes))
       await generateHistory(log, {
         seed, events: 400, sealer, forget: (subject) => sealer.forget(subject), blobs: memoryBlobs(), start: new Date('2025-01-01T00:00:00.000Z'),
@@ -331,84 +332,71 @@ describe('identity in Postgres', () => {
       })
       const events: Recorded[] = []
       for await (const each of log.readAll(['state'], 'start')) events.push(each)
-      return { log, events }
+      return events
     }
 
     /** Commands that name what the history has named: every user, name, address, group, robot and project, alive or not. */
     async function casesOf(events: readonly Recorded[]): Promise<Case[]> {
       const cases: Case[] = []
       const users = (rows: DecisionRows) => usersAggregate(rows, sealer)
-      const seen = new Map<string, Event>()
       const creates = (id: string) => (some: readonly Recorded[]) => some.some(({ event }) => Object.values(event.data as object).includes(id))
       const ended = (id: string) => events.some(({ event }) => event.type.endsWith('Deleted') && Object.values(event.data as object).includes(id))
-      for (const { event } of events) seen.set(event.id, event)
-      for (const event of seen.values()) {
-        const data = event.data as Record<string, never>
-        switch (event.type) {
-          case 'UserCreated':
-          case 'PersonChanged': {
-            const clear = await sealer.open(data[event.type === 'UserCreated' ? 'person' : 'to'] ?? ('' as never))
-            const person = clear === undefined ? { name: 'nobody' } : (JSON.parse(clear) as Person)
-            const id = randomUUID()
-            cases.push(caseOf(users, { type: 'CreateUser', user: id, person: await sealPerson(sealer, id, person), source: 'local', administrator: false }))
-            if (event.type === 'PersonChanged') break
-            const known = String(data['user'])
+      for (const recorded of events) {
+        const event = stateFact(recorded.event)
+        if (event.type === 'UserCreated' || event.type === 'PersonChanged') {
+          const clear = await sealer.open(event.type === 'UserCreated' ? event.data.person : event.data.to)
+          const person = clear === undefined ? { name: 'nobody' } : (JSON.parse(clear) as Person)
+          const id = randomUUID()
+          cases.push(caseOf(users, { type: 'CreateUser', user: id, person: await sealPerson(sealer, id, person), source: 'local', administrator: false }))
+          if (event.type === 'PersonChanged') continue
+          const known = event.data.user
+          cases.push(
+            caseOf(users, { type: 'DeleteUser', user: known }),
+            caseOf(users, { type: 'ForgetUser', user: known }),
+            caseOf(users, { type: 'SetAdministrator', user: known, administrator: false }),
+            caseOf(users, { type: 'SetAuditor', user: known, auditor: true }),
+            caseOf(users, { type: 'ChangePerson', user: known, person: { clear: { name: 'Alice' }, sealed: await sealer.seal(SECRETS, 'person') } }),
+            caseOf((rows) => userAggregate(rows, known), { type: 'ShowGroups', groups: [] }),
+          )
+        } else if (event.type === 'GroupCreated') {
+          const { group: known, name, source, dn = '' } = event.data
+          const again = source === 'ldap' ? { name, source, dn } : { name, source }
+          cases.push(
+            caseOf(groupsAggregate, { type: 'CreateGroups', groups: [{ id: randomUUID(), ...again }] }),
+            caseOf(groupsAggregate, { type: 'RenameGroup', group: known, name: 'Team 1' }),
+            caseOf(groupsAggregate, { type: 'DeleteGroup', group: known }),
+          )
+        } else if (event.type === 'GroupRenamed') {
+          cases.push(caseOf(groupsAggregate, { type: 'CreateGroups', groups: [{ id: randomUUID(), name: event.data.to, source: 'oidc' }], onlyNew: true }))
+        } else if (event.type === 'RobotCreated') {
+          const { robot: known, name, project } = event.data
+          const where = project === undefined ? {} : { project }
+          cases.push(
+            caseOf(robotsAggregate, { type: 'CreateRobot', robot: randomUUID(), name, ...where, verifier: await sealer.seal(SECRETS, 'new'), terms }),
+            caseOf(robotsAggregate, { type: 'DeleteRobot', robot: known }),
+          )
+          // Its own stream tells neither its creation nor its end: rows from between decide as the last ones do.
+          if (!ended(known)) cases.push(caseOf((rows) => robotAggregate(rows, known), { type: 'ChangeRobot', terms }, creates(known)))
+        } else if (event.type === 'ProjectCreated') {
+          const { project: known, name } = event.data
+          cases.push(
+            caseOf(projectsAggregate, { type: 'CreateProject', id: randomUUID(), name, visibility: 'private' }),
+            caseOf(projectsAggregate, { type: 'DeleteProject', id: known }),
+          )
+          if (ended(known)) continue
+          const own = (rows: DecisionRows) => projectAggregate(rows, known)
+          cases.push(
+            caseOf(own, { type: 'ChangeVisibility', visibility: 'public' }, creates(known)),
+            caseOf(own, { type: 'ChangeMetadata', name: 'severity', value: null }, creates(known)),
+          )
+          for (const { stream, event: each } of events) {
+            if (stream !== streams.project(known) || each.type !== 'MemberAdded') continue
+            const { member } = each.data as { member: Member }
             cases.push(
-              caseOf(users, { type: 'DeleteUser', user: known }),
-              caseOf(users, { type: 'ForgetUser', user: known }),
-              caseOf(users, { type: 'SetAdministrator', user: known, administrator: false }),
-              caseOf(users, { type: 'SetAuditor', user: known, auditor: true }),
-              caseOf(users, { type: 'ChangePerson', user: known, person: { clear: { name: 'Alice' }, sealed: await sealer.seal(SECRETS, 'person') } }),
-              caseOf((rows) => userAggregate(rows, known), { type: 'ShowGroups', groups: [] }),
+              caseOf(own, { type: 'AddMember', member, role: 'guest' }, creates(known)),
+              caseOf(own, { type: 'ChangeMemberRole', member, role: 'auditor' }, creates(known)),
+              caseOf(own, { type: 'RemoveMember', member }, creates(known)),
             )
-            break
-          }
-          case 'GroupCreated': {
-            const known = String(data['group'])
-            const { group: _, number: __, ...more } = event.data as { group: string; number: number; name: string; source: 'oidc' }
-            cases.push(
-              caseOf(groupsAggregate, { type: 'CreateGroups', groups: [{ id: randomUUID(), ...more }] }),
-              caseOf(groupsAggregate, { type: 'RenameGroup', group: known, name: 'Team 1' }),
-              caseOf(groupsAggregate, { type: 'DeleteGroup', group: known }),
-            )
-            break
-          }
-          case 'GroupRenamed':
-            cases.push(caseOf(groupsAggregate, { type: 'CreateGroups', groups: [{ id: randomUUID(), name: String(data['to']), source: 'oidc' }], onlyNew: true }))
-            break
-          case 'RobotCreated': {
-            const known = String(data['robot'])
-            const where = data['project'] === undefined ? {} : { project: String(data['project']) }
-            cases.push(
-              caseOf(robotsAggregate, { type: 'CreateRobot', robot: randomUUID(), name: String(data['name']), ...where, verifier: await sealer.seal(SECRETS, 'new'), terms }),
-              caseOf(robotsAggregate, { type: 'DeleteRobot', robot: known }),
-            )
-            // Its own stream tells neither its creation nor its end: rows from between decide as the last ones do.
-            if (!ended(known)) cases.push(caseOf((rows) => robotAggregate(rows, known), { type: 'ChangeRobot', terms }, creates(known)))
-            break
-          }
-          case 'ProjectCreated': {
-            const known = String(data['project'])
-            cases.push(
-              caseOf(projectsAggregate, { type: 'CreateProject', id: randomUUID(), name: String(data['name']), visibility: 'private' }),
-              caseOf(projectsAggregate, { type: 'DeleteProject', id: known }),
-            )
-            if (ended(known)) break
-            const own = (rows: DecisionRows) => projectAggregate(rows, known)
-            cases.push(
-              caseOf(own, { type: 'ChangeVisibility', visibility: 'public' }, creates(known)),
-              caseOf(own, { type: 'ChangeMetadata', name: 'severity', value: null }, creates(known)),
-            )
-            for (const { stream, event: each } of events) {
-              if (stream !== streams.project(known) || each.type !== 'MemberAdded') continue
-              const { member } = each.data as { member: Member }
-              cases.push(
-                caseOf(own, { type: 'AddMember', member, role: 'guest' }, creates(known)),
-                caseOf(own, { type: 'ChangeMemberRole', member, role: 'auditor' }, creates(known)),
-                caseOf(own, { type: 'RemoveMember', member }, creates(known)),
-              )
-            }
-            break
           }
         }
       }
@@ -416,7 +404,7 @@ describe('identity in Postgres', () => {
     }
 
     it.each([31, 32, 33])('is the same on rows that are behind by any number of events, and on none (seed %d)', async (seed) => {
-      const { events } = await historyOf(seed)
+      const events = await historyOf(seed)
       const cases = await casesOf(events)
       const { folder, decisionRows } = await empty()
       const tail: Tail = (stream, after) => events.filter((each) => each.stream === stream && each.revision > after).map(({ event }) => event)

@@ -80,19 +80,21 @@ function tables() {
   const queries = {
     projectById: (wanted: string) => query(() => held.projects.find((each) => each.id === wanted)),
     projectByName: (name: string) => query(() => held.projects.find((each) => each.name === name)),
+    projectIdByNumber: (wanted: number) => query(() => held.projects.find((each) => each.number === wanted)?.id),
     user: (wanted: string) => query(() => held.users.find((each) => each.id === wanted)),
     userIdByName: (name: string) => query(() => held.users.find((each) => folded(each.name) === name)?.id),
     robot: (wanted: string) => query(() => held.robots.find((each) => each.id === wanted && (each.project === undefined || held.projects.some(({ id: of }) => of === each.project)))),
     robotIdByName: (name: string, project: string | undefined) => query(() => held.robots.find((each) => each.name === name && each.project === project)?.id),
   }
+  function hurry(): void {
+    slow = false
+    for (const read of reads) read.answer()
+  }
   return {
     held,
     reads,
+    hurry,
     queries: new Proxy(queries, { get: (target, name) => Reflect.get(target, name) as unknown ?? notAsked }) as unknown as IdentityQueries,
-    hurry(): void {
-      slow = false
-      for (const read of reads) read.answer()
-    },
   }
 }
 
@@ -131,6 +133,21 @@ const scenarios: readonly Scenario[] = [
           { change: () => { replace(held.projects, open) }, fact: VisibilityChanged({ from: 'private', to: 'public' }), stream: streams.project(made.id) },
         ],
         ask: (reader) => reader.project('team'),
+        expected: () => open,
+      }
+    },
+  },
+  {
+    what: 'a project made, asked for by its number, and made public',
+    prepare(held) {
+      const made = projectOf('team', { number: 2 })
+      const open = { ...made, visibility: 'public' as const }
+      return {
+        changes: [
+          { change: () => held.projects.push(made), fact: projectMade(made), stream: streams.projects },
+          { change: () => { replace(held.projects, open) }, fact: VisibilityChanged({ from: 'private', to: 'public' }), stream: streams.project(made.id) },
+        ],
+        ask: (reader) => reader.projectByNumber(2),
         expected: () => open,
       }
     },
