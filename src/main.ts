@@ -8,7 +8,7 @@ import type { ClientConfig } from 'pg'
 import { createAnonymous } from './api/anonymous.ts'
 import { createApp } from './api/app.ts'
 import { createAuthenticator } from './api/authenticate.ts'
-import { orBySession } from './api/by-session.ts'
+import { bySessionAlone, orBySession } from './api/by-session.ts'
 import { clientAddress } from './api/client-address.ts'
 import { createLdapLogin } from './api/ldap-login.ts'
 import { createLogin } from './api/login.ts'
@@ -342,7 +342,9 @@ async function serve(config: Config): Promise<void> {
   if (!secure && !isLoopback(hostname)) logger.warn('clients come by plain http: whoever is on the way can read and take passwords, tokens and sessions')
   const sessionStore = await openSessionStore(queryPool)
   const sessions = createSessions({ store: sessionStore, secure })
-  const browser = createIdentify({ ...identifying, authenticate: orBySession(authenticate, { sessions, subjectOf }) })
+  const withSessions = orBySession(authenticate, { sessions, subjectOf })
+  const browser = createIdentify({ ...identifying, authenticate: withSessions })
+  const visitor = createIdentify({ ...identifying, authenticate: bySessionAlone(withSessions) })
   const answer = createOciAnswerer({ registry, identify })
   for (const name of ['catalogue', 'trail'] as const) {
     const lag = async (): Promise<number> => {
@@ -372,7 +374,7 @@ async function serve(config: Config): Promise<void> {
       token: tokenRoutes({ registry, tokens, jwks: () => keyring.jwks(Date.now()), identify, introduce, logIn, subjectOf, addressOf }),
       management: managementRouter(routes, management, browser.identify),
       varve: managementRouter(varveRoutes, management, browser.identify),
-      pages: pageRoutes({ management, signOn: createSignOn({ settings, outbound, publicUrl: urlOf }), users, sessions, secure, ...browser, logIn, subjectOf, addressOf }),
+      pages: pageRoutes({ management, signOn: createSignOn({ settings, outbound, publicUrl: urlOf }), users, sessions, secure, ...visitor, logIn, subjectOf, addressOf }),
       readiness, metrics, metricsToken: config.metricsToken, logger,
     }),
     direct: (connections) => createDirectConnections({ ...connections, answer, metrics, logger }),

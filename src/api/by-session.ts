@@ -19,3 +19,8 @@ export function orBySession(authenticate: Authenticate, { sessions, subjectOf }:
     return 'refused' in nobody ? nobody : { ...nobody, ended: login }
   }
 }
+
+/** For pages: a browser has a session or none, and a login in a header is not looked at. */
+export function bySessionAlone(authenticate: Authenticate): Authenticate {
+  return ({ method, url, headers, socket }, address) => authenticate({ method, url, socket, headers: { ...headers, authorization: undefined } }, address)
+}

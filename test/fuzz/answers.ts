@@ -1,6 +1,6 @@
 /** The paths that the server tells apart; `other` is what is nothing under /v2, and `nothing` elsewhere. */
 export const ROUTES = [
-  'base', 'catalog', 'tags', 'referrers', 'manifests', 'blobs', 'start', 'upload', 'other', 'health', 'ready', 'metrics', 'token', 'nothing',
+  'base', 'catalog', 'tags', 'referrers', 'manifests', 'blobs', 'start', 'upload', 'other', 'health', 'ready', 'metrics', 'token', 'page', 'nothing',
 ] as const
 export type Route = (typeof ROUTES)[number]
 
@@ -37,6 +37,7 @@ export const ANSWERS: Readonly<Record<Route, Readonly<Record<string, readonly st
   ready: SERVICE,
   metrics: SERVICE,
   token: { GET: ['200'], HEAD: ['200'], POST: ['200', '400 UNSUPPORTED', '401 UNAUTHORIZED', '413 SIZE_INVALID', '429 TOOMANYREQUESTS'], OPTIONS: ['200'] },
+  page: { GET: ['200'], HEAD: ['200'], OPTIONS: ['200'] },
   nothing: {},
 }
 
@@ -54,6 +55,7 @@ const PATTERNS: readonly (readonly [RegExp, Route])[] = [
   [/^\/readyz\/?(#.*)?$/i, 'ready'],
   [/^\/metrics\/?(#.*)?$/i, 'metrics'],
   [/^\/[sS][eE][rR][vV][iI][cC][eE]\/token\/?(#.*)?$/, 'token'],
+  [/^\/(#.*)?$/, 'page'],
 ]
 
 /** The path that a request's target asks for: a whole URL is one, too. */
@@ -71,6 +73,6 @@ export function routeOf(path: string): Route {
 export function answersTo(route: Route, method: string): readonly string[] {
   const methods = ANSWERS[route]
   if (Object.hasOwn(methods, method)) return methods[method] ?? []
-  if (route === 'other' || methods === SERVICE || route === 'token' || route === 'nothing') return ['404 NAME_UNKNOWN']
+  if (route === 'other' || methods === SERVICE || route === 'token' || route === 'page' || route === 'nothing') return ['404 NAME_UNKNOWN']
   return ['405 UNSUPPORTED']
 }

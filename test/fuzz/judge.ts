@@ -9,8 +9,8 @@ import type { Request, World } from './requests.ts'
 
 /** Every header that Varve answers with: one that is not here was put in by the request. */
 const HEADERS: ReadonlySet<string> = new Set([
-  'accept-ranges', 'allow', 'cache-control', 'connection', 'content-length', 'content-range', 'content-type', 'date', 'docker-content-digest', 'docker-distribution-api-version', 'docker-upload-uuid',
-  'etag', 'keep-alive', 'link', 'location', 'oci-filters-applied', 'oci-subject', 'oci-tag', 'range', 'retry-after', 'varve-position', 'www-authenticate', 'x-content-type-options', 'x-request-id',
+  'accept-ranges', 'allow', 'cache-control', 'connection', 'content-length', 'content-range', 'content-type', 'date', 'content-security-policy', 'docker-content-digest', 'docker-distribution-api-version', 'docker-upload-uuid',
+  'etag', 'keep-alive', 'link', 'location', 'oci-filters-applied', 'oci-subject', 'oci-tag', 'range', 'referrer-policy', 'retry-after', 'varve-position', 'www-authenticate', 'x-content-type-options', 'x-request-id',
 ])
 const MAX_HEAD_BYTES = 80 * 1024
 
@@ -56,7 +56,9 @@ function allowedTo(request: Request, route: Route, path: string, world: World): 
   const usual = answersTo(route, method)
   const said = headers.find(([key]) => key.toLowerCase() === 'authorization')?.[1].trim() ?? ''
   if (route === 'metrics') return said === `Bearer ${world.metricsToken}` || !['GET', 'HEAD'].includes(method) ? usual : [REFUSED]
-  if (['health', 'ready', 'nothing'].includes(route)) return usual
+  if (['health', 'ready', 'page', 'nothing'].includes(route)) return usual
+  // What is nothing is nothing for nobody, too.
+  if (route === 'other' && !headers.some(([key]) => key.toLowerCase() === 'authorization')) return usual
   if (route === 'token' && (!['GET', 'HEAD'].includes(method) || !headers.some(([key]) => key.toLowerCase() === 'authorization'))) return usual
   if (/^bearer /i.test(said)) {
     const token = [world.wide, world.narrow].find((each) => each === said.replace(/^bearer +/i, 'Bearer '))

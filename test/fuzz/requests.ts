@@ -64,7 +64,8 @@ const PATHS: Readonly<Record<Route, Maker>> = {
     path: '/service/token',
     query: ['service=varve', `scope=${random.pick(['registry:catalog:*', `repository:${random.pick(world.names)}:${random.pick(['*', 'pull', 'pull,push'])}`])}`].slice(random.below(3)),
   }),
-  nothing: (_, random) => ({ path: random.pick(['/', '/nothing', '/api/v1/projects', '/service', '/v1/', '/v2x', '/favicon.ico']) }),
+  page: () => ({ path: '/' }),
+  nothing: (_, random) => ({ path: random.pick(['/nothing', '/api/v1/projects', '/service', '/v1/', '/v2x', '/favicon.ico']) }),
 }
 
 /** What a request of a route and a method has beside the path, where it should go well. */
