@@ -14,6 +14,8 @@ import { LIVE_URL } from './spaces.ts'
 
 const PROGRAM = join(import.meta.dirname, '../eventstoredb/stand-in/main.ts')
 const START_MS = 60_000
+/** So often at most a cluster's node is started until it is ready. */
+const MAX_STARTS = 5
 const STOP_MS = 10_000
 const ASK_MS = 10_000
 
@@ -138,7 +140,7 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
 
   async function start(more: readonly string[]): Promise<ChildProcess> {
     isEnding = false
-    const started = await startChild({
+    const started = await startPatiently({
       name: 'the stand-in',
       command: [process.execPath, '--disable-warning=ExperimentalWarning', PROGRAM, '--port', String(port), '--data', folder, ...more],
       withinMs: START_MS,
@@ -162,6 +164,16 @@ async function startProcess({ folder, args, isSupervised, ...options }: ProcessO
       startingAgain.catch(() => undefined)
     })
     return started
+  }
+
+  /** A node that is deposed before it was ready ends as one that was: it is started again, too. */
+  async function startPatiently(program: Parameters<typeof startChild>[0], tries = MAX_STARTS): Promise<ChildProcess> {
+    try {
+      return await startChild(program)
+    } catch (error) {
+      if (!isSupervised || tries <= 1 || !String(error).includes('ended with 0:')) throw error
+      return startPatiently(program, tries - 1)
+    }
   }
 
   async function kill(name: NodeJS.Signals): Promise<void> {
