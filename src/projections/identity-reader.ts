@@ -20,7 +20,10 @@ export type IdentityReader = ReturnType<typeof createIdentityReader>
  * refused from the answer on that says so.
  */
 export function createIdentityReader(queries: () => IdentityQueries) {
-  /** Names lead to ids; a name that came to stand for another is found by looking at the thing itself. */
+  /**
+   * Names lead to ids. One that came to stand for another is found by looking at the thing itself; a look under way, which a new name
+   * may have come too late for, is dropped by the event that gives it, and not shared with those who ask after that.
+   */
   const projectIds = createMemory<Id>(MAX_PROJECTS)
   const userIds = createMemory<Id>(MAX_SUBJECTS)
   const robotIds = createMemory<Id>(MAX_SUBJECTS)
@@ -42,8 +45,8 @@ export function createIdentityReader(queries: () => IdentityQueries) {
     const remembered = ids.peek(key)
     const known = remembered && (things.peek(remembered.id) ?? (await read(remembered.id)))
     if (known !== undefined && hasName(known)) return known
-    // A look that is under way may be from before the name: it is not shared, so that who asks once the name is visible finds it.
-    ids.drop(key)
+    // Not a look that is under way: all who ask at once share it, or a storm of them would be one of statements.
+    if (remembered !== undefined) ids.drop(key)
     const found = await ids.get(key, async () => asId(await find()))
     const thing = found && (await read(found.id))
     return thing !== undefined && hasName(thing) ? thing : undefined
@@ -71,7 +74,7 @@ export function createIdentityReader(queries: () => IdentityQueries) {
 
     robotByName(name: string, project: string | undefined): Promise<RobotRow | undefined> {
       const hasName = (robot: RobotRow): boolean => robot.name === name && robot.project === project
-      return byName(`${project ?? ''} ${name}`, robotIds, robots, hasName, () => queries().robotIdByName(name, project), reader.robot)
+      return byName(robotKey(name, project), robotIds, robots, hasName, () => queries().robotIdByName(name, project), reader.robot)
     },
 
     async signingKeys(): Promise<readonly KeyRow[]> {
@@ -102,6 +105,10 @@ export function createIdentityReader(queries: () => IdentityQueries) {
           return undefined
         case 'UserCreated':
         case 'PersonChanged':
+          users.drop(fact.data.user)
+          // The name is sealed: a look for it that is under way may be any.
+          userIds.dropReads()
+          return fact.data.user
         case 'UserDeleted':
         case 'SubjectForgotten':
         case 'AdministratorGranted':
@@ -121,6 +128,9 @@ export function createIdentityReader(queries: () => IdentityQueries) {
           projects.clear()
           return undefined
         case 'RobotCreated':
+          robots.drop(fact.data.robot)
+          robotIds.drop(robotKey(fact.data.name, fact.data.project))
+          return fact.data.robot
         case 'RobotDeleted':
           robots.drop(fact.data.robot)
           return fact.data.robot
@@ -130,6 +140,7 @@ export function createIdentityReader(queries: () => IdentityQueries) {
           return idOfStream(stream)
         case 'ProjectCreated':
           projects.drop(fact.data.project)
+          projectIds.drop(fact.data.name)
           projectIds.drop(numberKey(fact.data.number))
           return undefined
         case 'ProjectDeleted':
@@ -158,6 +169,10 @@ export function createIdentityReader(queries: () => IdentityQueries) {
 /** No project has such a name. */
 function numberKey(number: number): string {
   return `#${number}`
+}
+
+function robotKey(name: string, project: string | undefined): string {
+  return `${project ?? ''} ${name}`
 }
 
 function asId(id: string | undefined): Id | undefined {

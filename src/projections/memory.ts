@@ -33,6 +33,10 @@ export function createMemory<V extends object | string | number>(maxEntries: num
       entries.delete(key)
       reading.delete(key)
     },
+    /** Whatever is being read may be old: nobody who asks from here on is answered by it, and it is not stored. What is stored stays. */
+    dropReads(): void {
+      reading.clear()
+    },
     clear(): void {
       entries.clear()
       reading.clear()
