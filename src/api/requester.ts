@@ -46,8 +46,7 @@ export function createIdentify(options: {
   const { authenticate, access, sealer, anonymous, addressOf, now } = options
   const callerOf = createCallers(sealer)
 
-  const introduce: Introduce = async (request, requestId, found) => {
-    const address = addressOf(request)
+  async function introduceFrom(address: string, request: RequestHead, requestId: string, found: Identified | AuthRefusal): Promise<Requester | AuthRefusal> {
     const agent = storable(request.headers['user-agent'] ?? '')
     const refuse = (login: Login | undefined, reason: RefusalReason): void => {
       const who = login ?? anonymous()
@@ -76,7 +75,14 @@ export function createIdentify(options: {
       }),
     }
   }
-  return { introduce, identify: async (request, requestId) => introduce(request, requestId, await authenticate(request, addressOf(request))) }
+
+  return {
+    introduce: (request, requestId, found) => introduceFrom(addressOf(request), request, requestId, found),
+    async identify(request, requestId) {
+      const address = addressOf(request)
+      return introduceFrom(address, request, requestId, await authenticate(request, address))
+    },
+  }
 }
 
 type Who = { readonly kind: Subject['kind']; readonly id: string; readonly name?: string }
