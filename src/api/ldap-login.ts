@@ -14,8 +14,6 @@ import type { SettingsReader } from './settings.ts'
 const REREAD_MS = 300_000
 const CONNECTIONS = 16
 
-export type LdapLogin = ReturnType<typeof createLdapLogin>
-
 /**
  * Logs in at the directory of the settings, where `auth_mode` is `ldap_auth`, and reads those who logged in again every five minutes
  * that they are there: their groups, and whether they may still log in.
