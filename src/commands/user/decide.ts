@@ -1,3 +1,4 @@
+import type { UserRows } from '../../ports/decision-rows.ts'
 import type { Event } from '../../ports/event.ts'
 import type { Sealed } from '../../ports/key-store.ts'
 import { folded } from '../../ports/same-name.ts'
@@ -28,14 +29,8 @@ export type UsersCommand =
   | { readonly type: 'SetAuditor'; readonly user: string; readonly auditor: boolean }
 
 /** A user that a command names, or that has the name or address that it gives. */
-export type KnownUser = {
-  readonly id: string
-  readonly live: boolean
-  readonly forgotten: boolean
-  readonly administrator: boolean
-  readonly auditor: boolean
-  /** As it stands sealed in the log, and opened; undefined where it was forgotten. */
-  readonly sealed: Sealed
+export type KnownUser = UserRows & {
+  /** Opened; undefined where they were forgotten. */
   readonly person: Person | undefined
 }
 
