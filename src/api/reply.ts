@@ -42,10 +42,10 @@ export function headersOf(reply: Reply, requestId?: string): string[] {
 }
 
 /** Above this, an unread body is not worth reading for the connection's sake. */
-const MAX_DRAINED_BYTES = 1024 * 1024
+export const MAX_DRAINED_BYTES = 1024 * 1024
 /** How long a client that still sends gets to read its answer, and one that sends nothing more. */
-const LINGER_MS = 10_000
-const SILENCE_MS = 1_000
+export const LINGER_MS = 10_000
+export const SILENCE_MS = 1_000
 
 /**
  * Writes an answer. The three ends of a body: all of it went, the source failed (the connection is cut: its length was said), the

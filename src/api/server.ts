@@ -25,7 +25,7 @@ export type ServerLog = {
 export type HttpServerOptions = Pick<Config, 'listen' | 'tls'> & {
   readonly handler: Handler
   /** What answers on connections itself what it can, and hands the others over to the server. */
-  readonly direct?: (server: { readonly handOver: (socket: Socket) => void; readonly keepAliveMs: number }) => DirectConnections
+  readonly direct?: (server: { readonly handOver: (socket: Socket) => void; readonly keepAliveMs: number; readonly bodyIdleMs: number }) => DirectConnections
   readonly log: ServerLog
   /** How long a client may take over its headers. */
   readonly headersTimeoutMs?: number
@@ -35,8 +35,8 @@ export type HttpServerOptions = Pick<Config, 'listen' | 'tls'> & {
 
 /** Connections that are not node:http's, or not yet. */
 export type DirectConnections = {
-  /** Takes a new connection. One that is handed over goes with its bytes, and does not come back. */
-  take(socket: Socket): void
+  /** Takes a new connection, and answers the socket that it goes on as. One that is handed over goes with its bytes, and does not come back. */
+  take(accepted: Socket): Socket
   /** Closes each connection once it is idle. */
   stop(): void
 }
@@ -150,15 +150,19 @@ const listening = (server: Server, { host, port }: Config['listen']): Promise<vo
   })
 
 /** Puts `direct` before node:http: it gets each new connection, and hands over those that are not for it. */
-const interpose = (server: Server, event: 'connection' | 'secureConnection', direct: NonNullable<HttpServerOptions['direct']>): DirectConnections => {
+const interpose = (
+  server: Server,
+  event: 'connection' | 'secureConnection',
+  { direct, track, bodyIdleMs }: { readonly direct: NonNullable<HttpServerOptions['direct']>; readonly track: (socket: Socket) => void; readonly bodyIdleMs: number },
+): DirectConnections => {
   const theirs = server.listeners(event)
   server.removeAllListeners(event)
   const handOver = (socket: Socket): void => {
     for (const listener of theirs) listener.call(server, socket)
   }
-  const directly = direct({ handOver, keepAliveMs: KEEP_ALIVE_MS })
+  const directly = direct({ handOver, keepAliveMs: KEEP_ALIVE_MS, bodyIdleMs })
   server.on(event, (socket: Socket) => {
-    directly.take(socket)
+    track(directly.take(socket))
   })
   return directly
 }
@@ -253,11 +257,15 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
   Object.assign(server, { httpAllowHalfOpen: true })
 
   const sockets = new Set<Socket>()
+  let lastClosed: (() => void) | undefined
   const track = (socket: Socket): void => {
     sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
+    socket.on('close', () => {
+      sockets.delete(socket)
+      if (sockets.size === 0) lastClosed?.()
+    })
   }
-  const directly = direct && interpose(server, tls === undefined ? 'connection' : 'secureConnection', direct)
+  const directly = direct && interpose(server, tls === undefined ? 'connection' : 'secureConnection', { direct, track, bodyIdleMs: bodyIdleTimeoutMs })
   // With TLS a connection has two sockets; both are ended at the deadline, whether its handshake is done or not.
   server.on('connection', track)
   server.on('secureConnection', track)
@@ -296,9 +304,11 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
     stopping = true
     clearInterval(follower)
     for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false
+    // The server counts only the sockets that it made itself.
     const closed = new Promise<void>((done) => {
       server.close(() => {
-        done()
+        if (sockets.size === 0) done()
+        else lastClosed = done
       })
     })
     server.closeIdleConnections()

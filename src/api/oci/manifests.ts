@@ -80,7 +80,7 @@ async function readBody({ request, body }: RepositoryExchange): Promise<Buffer |
   for await (const chunk of body()) {
     sizeBytes += chunk.length
     if (sizeBytes > MAX_MANIFEST_BYTES) return tooLarge
-    chunks.push(chunk)
+    chunks.push(Buffer.from(chunk))
   }
   return Buffer.concat(chunks)
 }

@@ -101,7 +101,10 @@ function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
 
 /** A request's body. */
 export type Body = {
-  /** Asks for it, where the client waits to be asked. Left open where it is not read to its end: the answer goes the same way. */
+  /**
+   * Asks for it, where the client waits to be asked. Each piece is there until the next is asked for. Left open where it is not read
+   * to its end: the answer goes the same way.
+   */
   read(): AsyncIterable<Buffer>
   /** Whether an error comes of its client having left: before its end, or before anybody read it. */
   failed(error: unknown): boolean
