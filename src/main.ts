@@ -2,7 +2,6 @@ import { X509Certificate, createSecretKey, randomUUID } from 'node:crypto'
 import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { setFlagsFromString } from 'node:v8'
 import type { KeyObject } from 'node:crypto'
 import type { ClientConfig } from 'pg'
 import { createAnonymous } from './api/anonymous.ts'
@@ -251,8 +250,6 @@ async function registryId(log: EventLog): Promise<string> {
 
 /** Runs the server until it is told to end, and then finishes what is under way. */
 async function serve(config: Config): Promise<void> {
-  // Else V8 looks through its whole heap after every few dozen MB of bodies, which are not in it: a quarter of what pushes cost.
-  setFlagsFromString('--external-memory-accounted-in-global-limit')
   const logger = createLogger({ level: config.logLevel })
   const metrics = createMetrics()
   const told = new Promise<NodeJS.Signals>((resolve) => {
