@@ -360,7 +360,7 @@ async function serve(config: Config): Promise<void> {
     return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
   }
   const management: Management = {
-    identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, outbound, settings, release, publicUrl: urlOf, readiness, volume,
+    identity, queries, log, trail, access, decisionRows, handle, visible, sealer, verifiers, logIn, outbound, settings, release, publicUrl: urlOf, readiness, volume,
     directory: () => ldap.directory(), now, logger,
   }
   const server = await startHttpServer({

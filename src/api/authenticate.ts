@@ -3,7 +3,7 @@ import type { LoginWay } from '../commands/activity/events.ts'
 import type { Session } from '../identity/sessions/sessions.ts'
 import type { Access } from '../identity/tokens/scope.ts'
 import type { TokenRefusal, Tokens } from '../identity/tokens/tokens.ts'
-import type { LoggedIn, Login, LoginRefusal } from './login.ts'
+import type { LogIn, Login, LoginRefusal } from './login.ts'
 import type { RequestHead } from './request-head.ts'
 import type { SubjectOf } from './subjects.ts'
 
@@ -38,7 +38,7 @@ export type Authenticate = (request: RequestHead, address: string) => Promise<Id
  * deleted ends every token and every remembered login at once.
  */
 export function createAuthenticator(options: {
-  readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
+  readonly logIn: LogIn
   readonly tokens: Pick<Tokens, 'known' | 'verifyAccess'>
   /** Anonymous callers share a subject a month. */
   readonly anonymous: () => Subject

@@ -21,6 +21,9 @@ export type LoginRefusal =
 /** Where somebody whose password is not kept here logs in; `nobody` where there is no such place. */
 export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wrong' | 'unavailable' | 'nobody'>
 
+/** `address` is the caller's, as client-address.ts writes it. */
+export type LogIn = (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
+
 type Verified = Login & { readonly by: LoginWay }
 type Check = ReturnType<typeof createCredentialCheck<Verified>>
 
@@ -48,7 +51,7 @@ export function createLogin(options: {
   /** Stores a password's verifier anew: it came from a scheme of the past. */
   readonly upgrade: (user: string, password: string) => void
   readonly now: () => Date
-}) {
+}): LogIn {
   const { identity, sealer, verifiers, check, known, outside, workload, settings, upgrade, now } = options
 
   async function verify(sealed: UserRow['verifier'], secret: string): Promise<Verdict | 'busy'> {
@@ -89,7 +92,7 @@ export function createLogin(options: {
     return { kind: 'user', id: user.id, credential: user.credential, by: 'password' }
   }
 
-  return async function logIn(name: string, secret: string, address: string): Promise<LoggedIn | LoginRefusal> {
+  return async function logIn(name, secret, address) {
     const isRemembered = known(name, secret) !== undefined
     const { robot_name_prefix: prefix } = await settings()
     // What no name can be is not looked up: Postgres takes no such text.

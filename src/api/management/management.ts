@@ -14,6 +14,7 @@ import type { LdapDirectory } from '../../identity/ldap/directory.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
 import type { Outbound } from '../../outbound/client.ts'
 import type { Readiness } from '../health/health.ts'
+import type { LogIn } from '../login.ts'
 import type { Registry } from '../registry.ts'
 import type { ServerLog } from '../server.ts'
 import type { SettingsReader } from '../settings.ts'
@@ -30,6 +31,7 @@ export type Management = {
   readonly visible: Registry['visible']
   readonly sealer: Sealer
   readonly verifiers: Verifiers
+  readonly logIn: LogIn
   readonly outbound: Outbound
   readonly settings: SettingsReader
   readonly readiness: Readiness

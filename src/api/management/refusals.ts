@@ -8,7 +8,7 @@ import type { ApiError } from './route.ts'
 export const unauthorized = apiError(401, 'UNAUTHORIZED', 'log in first')
 export const forbidden = apiError(403, 'FORBIDDEN', 'this is more than your role allows')
 export const noSuchProject = apiError(404, 'NOT_FOUND', 'there is no such project')
-export const busy = apiError(429, 'TOO_MANY_REQUEST', 'too many passwords are being checked: try again')
+export const busy = apiError(429, 'TOO_MANY_REQUEST', 'too many passwords are being checked, or were wrong: try again later')
 
 /** Why somebody may not do something on the registry itself; undefined where they may. */
 export function refusedInSystem(subject: Subject, permission: Permission): ApiError | undefined {

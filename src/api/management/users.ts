@@ -6,6 +6,7 @@ import { sealPerson, userAggregate, usersAggregate } from '../../commands/user/a
 import type { Person } from '../../commands/user/events.ts'
 import type { UserRow } from '../../projections/identity-queries.ts'
 import { userColumns } from '../../projections/people-queries.ts'
+import { noteRefusal, reasonOf } from '../refusals.ts'
 import { MAX_USER_NAME, USER_NAME } from '../user-names.ts'
 import { carryOut } from './carry-out.ts'
 import { listAsked, listParameters, pageAnswer, pageParameters } from './listing.ts'
@@ -207,7 +208,7 @@ export const routes: readonly Route[] = [
       if ('refused' in user) return user
       if (user.source !== 'local') return fromElsewhere
       if (isSelf(asked.subject, user)) {
-        const refused = await refusedPassword(management, user, old)
+        const refused = await refusedPassword(management, asked, user, old)
         if (refused !== undefined) return refused
         if (old === chosen) return apiError(400, 'BAD_REQUEST', 'the new password is the old one')
       }
@@ -240,6 +241,7 @@ export const routes: readonly Route[] = [
 ]
 
 const fromElsewhere = apiError(403, 'FORBIDDEN', 'the directory or provider that this user comes from says who they are')
+const wrongPassword = apiError(403, 'FORBIDDEN', 'the old password is wrong')
 const noSuchUser = apiError(404, 'NOT_FOUND', 'there is no such user')
 
 function isSelf(subject: Subject, { id }: UserRow): boolean {
@@ -262,11 +264,13 @@ async function userFor({ queries }: Management, { subject }: Asked, number: numb
   return user.administrator && permission.action !== 'read' && !isAdministrator(subject) ? forbidden : user
 }
 
-async function refusedPassword({ sealer, verifiers }: Management, { verifier }: UserRow, password: string): Promise<ApiError | undefined> {
-  const opened = verifier && (await sealer.open(verifier))
-  const verdict = opened === undefined ? 'wrong' : await verifiers.verify(opened, password)
-  if (verdict === 'busy') return busy
-  return verdict === 'wrong' ? apiError(403, 'FORBIDDEN', 'the old password is wrong') : undefined
+/** The old password is asked for as a login is, with its delays: else whoever took over a session could guess at it here. */
+async function refusedPassword(management: Management, asked: Asked, { name, credential }: UserRow, password: string): Promise<ApiError | undefined> {
+  const loggedIn = await management.logIn(name, password, asked.address)
+  // A secret for the command line is no password.
+  if (!('refused' in loggedIn)) return loggedIn.credential === credential ? undefined : wrongPassword
+  noteRefusal(management, asked, { reason: reasonOf(loggedIn), action: 'password:change' })
+  return loggedIn.reason === 'wait' ? busy : wrongPassword
 }
 
 type Said = { readonly email?: string | undefined; readonly realname?: string | undefined; readonly comment?: string | undefined }

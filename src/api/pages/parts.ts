@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { Sessions } from '../../identity/sessions/sessions.ts'
 import type { RefusalReason } from '../../commands/activity/events.ts'
-import type { LoggedIn, LoginRefusal } from '../login.ts'
+import type { LogIn, LoggedIn } from '../login.ts'
 import type { Management } from '../management/management.ts'
 import type { SignOn } from '../oidc.ts'
 import type { createOutsideUsers } from '../outside-user.ts'
@@ -27,7 +27,7 @@ export type PagesParts = {
   /** By the session of a browser. */
   readonly identify: Identify
   readonly introduce: Introduce
-  readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
+  readonly logIn: LogIn
   readonly subjectOf: SubjectOf
   readonly addressOf: (request: RequestHead) => string
 }

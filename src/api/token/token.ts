@@ -9,7 +9,7 @@ import { refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { loginOf } from '../authenticate.ts'
 import type { AuthRefusal, Identified } from '../authenticate.ts'
-import type { LoggedIn, LoginRefusal } from '../login.ts'
+import type { LogIn, LoggedIn, LoginRefusal } from '../login.ts'
 import { notLetIn, unauthorized } from '../oci/challenge.ts'
 import { refused } from '../oci/exchange.ts'
 import type { Registry } from '../registry.ts'
@@ -38,7 +38,7 @@ export function tokenRoutes(options: {
   readonly jwks: () => object
   readonly identify: Identify
   readonly introduce: Introduce
-  readonly logIn: (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
+  readonly logIn: LogIn
   readonly subjectOf: SubjectOf
   readonly addressOf: (request: RequestHead) => string
 }): Router {

@@ -109,6 +109,19 @@ describe('a password', () => {
     expect(await api.asked('GET', '/users/current', { as: { name: 'hans', secret: 'By-administrator-1' } })).toBe('200')
   })
 
+  it('is not guessed at by whoever has taken over a session: each wrong old one counts as a login that failed', async () => {
+    const { id, as } = await newUser('ina')
+    const answers: string[] = []
+    for (let guess = 0; guess < 12; guess += 1) answers.push(await api.asked('PUT', `/users/${id}/password`, { as, body: { old_password: `guess-${guess}`, new_password: 'Another-1-of-these' } }))
+    expect(answers.slice(0, 5)).toEqual(Array.from({ length: 5 }, () => '403 FORBIDDEN'))
+    expect(answers).toContain('429 TOO_MANY_REQUEST')
+    const { stdout } = await server.varve('audit', '--action', 'refused', '--actor', 'ina', '--json')
+    const refusals = stdout.trim().split('\n').map((line) => (JSON.parse(line) as { readonly parameters: object }).parameters)
+    expect(refusals).toContainEqual(expect.objectContaining({ action: 'password:change', reason: 'credentials' }))
+    expect(refusals).toContainEqual(expect.objectContaining({ action: 'password:change', reason: 'throttled' }))
+    expect(stdout).not.toContain('guess-')
+  })
+
   it('and what else is secret stands in no answer', async () => {
     const { body } = await api.ask('GET', '/users?page_size=100')
     expect(JSON.stringify(body)).not.toMatch(/argon2|verifier|password|secret/i)
