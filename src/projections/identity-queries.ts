@@ -103,11 +103,11 @@ export function identityQueries(rows: Rows) {
       return (await rows<{ id: string }>('project by number', (schema) => `select id from ${schema}.projects where number = $1`, [number]))[0]?.id
     },
 
-    /** The live projects that are public, or where one of `members` is a member, or whose id is given: what somebody could see at most. */
+    /** The live projects that are public, or where one of `members` is a member, or whose id is given (`*`: every id): what somebody could see at most. */
     async projectsInReach(members: readonly string[], ids: readonly string[]): Promise<ProjectRow[]> {
       const found = await rows<StoredProject>(
         'projects in reach',
-        (schema) => `select ${projectColumns(schema)} from ${schema}.projects p where p.live and (p.visibility = 'public' or p.id = any($2)
+        (schema) => `select ${projectColumns(schema)} from ${schema}.projects p where p.live and (p.visibility = 'public' or p.id = any($2) or '*' = any($2)
           or p.id in (select m.project from ${schema}.members m where m.member = any($1) and m.role is not null))`,
         [members, ids],
       )

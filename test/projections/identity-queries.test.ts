@@ -223,6 +223,7 @@ describe('identity in Postgres', () => {
       const reach = async (members: readonly string[], ids: readonly string[]) => (await queries.projectsInReach(members, ids)).map(({ number }) => number).sort()
       expect(await reach([`user:${me}`], [])).toEqual([1, 2])
       expect(await reach([], [named, dead])).toEqual([1, 3])
+      expect(await reach([], ['*'])).toEqual([1, 2, 3, 4])
       await happened(streams.project(mine), MemberRemoved({ member: user(me), role: 'projectAdmin' }))
       await happened(streams.project(open), VisibilityChanged({ from: 'public', to: 'private' }))
       await happened(streams.project(others), MemberAdded({ member: user(me), role: 'guest' }))
