@@ -73,9 +73,16 @@ export const PULL: Access = { resource: 'repository', action: 'pull' }
 export const PUSH: Access = { resource: 'repository', action: 'push' }
 
 /** Makes a robot of a project. */
-export async function makeRobot(server: Server, project: string, name: string, ...access: readonly Access[]) {
-  const permissions = [{ kind: 'project', namespace: project, access }]
-  const answer = await askingAs(server).call('POST', '/robots', { name, level: 'project', duration: -1, permissions })
+export function makeRobot(server: Server, project: string, name: string, ...access: readonly Access[]) {
+  return makeRobotWith(server, name, 'project', { kind: 'project', namespace: project, access })
+}
+
+type RobotPermission = { readonly kind: 'project' | 'system'; readonly namespace: string; readonly access: readonly Access[] }
+
+/** Makes a robot of a project or of the system, with one permission. */
+export async function makeRobotWith(server: Server, name: string, level: 'project' | 'system', permission: RobotPermission) {
+  const permissions = [permission]
+  const answer = await askingAs(server).call('POST', '/robots', { name, level, duration: -1, permissions })
   if (answer.status !== 201) throw new Error(`POST /robots answered ${answer.status}: ${JSON.stringify(answer.body)}`)
   const made = answer.body as { readonly id: number; readonly name: string; readonly secret: string }
   return { ...made, permissions, authorization: basic(made.name, made.secret) }
