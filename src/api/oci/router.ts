@@ -18,6 +18,8 @@ import { listReferrers, listRepositories, listTags } from './lists.ts'
 import { deleteBlob, deleteManifest, putManifest } from './manifests.ts'
 import { cancelUpload, getUpload, patchUpload, putUpload, startUpload } from './uploads.ts'
 
+const MANIFEST = /\/manifests\/[^/]+$/
+
 /** Nobody adds to it. */
 const NO_QUERY = new URLSearchParams()
 
@@ -120,8 +122,8 @@ export function createOciAnswerer(options: {
 }): OciAnswerer {
   const { registry, identify } = options
 
-  function failureReply(error: unknown, body: Body, requestId: string): Reply {
-    if (body.failed(error)) return refused(refusal('BLOB_UPLOAD_INVALID', 'the request ended before its body'))
+  function failureReply(error: unknown, path: string, body: Body, requestId: string): Reply {
+    if (body.failed(error)) return refused(refusal(MANIFEST.test(path) ? 'MANIFEST_INVALID' : 'BLOB_UPLOAD_INVALID', 'the request ended before its body'))
     if (isUnavailable(error)) {
       registry.logger.warn({ requestId, err: error }, 'a request found the log or Postgres away')
       return refused(refusal('UNAVAILABLE'))
@@ -140,7 +142,7 @@ export function createOciAnswerer(options: {
       const answered = await answerer(registry, exchange)
       return isRefusal(answered) ? refused(answered) : answered
     } catch (error) {
-      return failureReply(error, body, requestId)
+      return failureReply(error, path, body, requestId)
     }
   }
 }
