@@ -82,9 +82,21 @@ export function mayIn(project: AnyProject, caller: string, asked: Permission): b
   return caller === 'administrator' || (project === 'public' && lists(harbor.public, asked)) || lists(givenIn(caller, project), asked)
 }
 
-/** Everything that Harbor's tables name in a project. */
-export const EVERYTHING: readonly Permission[] = [...new Set([...Object.values(harbor.roles), harbor.public, IN_PROJECT].flatMap(cells))].sort().map(permission)
+/** Whether they let somebody do something on the registry itself, where no role in a project counts and no permission in one. */
+export function mayOnRegistry(caller: string, asked: Permission): boolean {
+  if (caller === 'administrator') return true
+  if (caller === 'system-auditor') return lists(SYSTEM_AUDITOR, asked)
+  const robot = ROBOTS[caller]
+  return robot?.where === '/' && lists(robot.access, asked)
+}
 
-function cells(actions: Actions): string[] {
-  return Object.entries(actions).flatMap(([resource, names]) => names.map((action) => `${resource}:${action}`))
+/** Everything that Harbor's tables name in a project. */
+export const EVERYTHING = cells(...Object.values(harbor.roles), harbor.public, IN_PROJECT)
+/** Everything that they, and what is said here of auditors, name on the registry itself. */
+export const EVERYTHING_ON_REGISTRY = cells(IN_SYSTEM, SYSTEM_AUDITOR)
+
+function cells(...tables: readonly Actions[]): readonly Permission[] {
+  const rows = tables.flatMap((actions) => Object.entries(actions))
+  const texts = rows.flatMap(([resource, names]) => names.map((action) => `${resource}:${action}`))
+  return [...new Set(texts)].sort().map(permission)
 }
