@@ -113,6 +113,40 @@ describe('access', () => {
     for (const typed of TYPED) expect(everything).not.toContain(Buffer.from(typed).toString('base64url'))
   })
 
+  it('for want of a right is on record also where a route looks at it itself', async () => {
+    const robot = async (level: 'project' | 'system', namespace: string): Promise<number> => {
+      const body = { name: level, level, duration: -1, permissions: [{ kind: 'project', namespace, access: [{ resource: 'repository', action: 'pull' }] }] }
+      return ((await api.ask('POST', '/robots', { body })).body as { id: number }).id
+    }
+    const [ofProject, ofSystem, admin] = [await robot('project', 'other'), await robot('system', '*'), (await api.ask('GET', '/users/current')).body as { user_id: number }]
+    const { project_id: other } = (await api.ask('GET', '/projects/other')).body as { project_id: number }
+    await api.asked('PUT', '/configurations', { body: { project_creation_restriction: 'adminonly' } })
+    const given = JSON.stringify({ name: 'mine', level: 'system', duration: -1, permissions: [{ kind: 'system', namespace: '/', access: [{ resource: 'user', action: 'list' }] }] })
+    const cases: readonly (readonly [action: string, status: number, method: string, path: string, body?: string])[] = [
+      ['robot:read', 404, 'GET', `/api/v2.0/robots/${ofProject}`],
+      ['robot:delete', 404, 'DELETE', `/api/v2.0/robots/${ofSystem}`],
+      ['robot:list', 404, 'GET', `/api/v2.0/robots?q=Level%3Dproject,ProjectID%3D${other}`],
+      ['robot:create', 403, 'POST', '/api/v2.0/robots', given],
+      ['robot:update', 404, 'PUT', `/api/varve/v1/robots/${ofProject}/workloads`, '[]'],
+      ['project:read', 404, 'HEAD', '/api/v2.0/projects?project_name=other'],
+      ['project:create', 403, 'POST', '/api/v2.0/projects', '{"project_name":"mine"}'],
+      ['permission:list', 403, 'GET', '/api/v2.0/permissions'],
+      ['user:read', 403, 'GET', `/api/v2.0/users/${admin.user_id}`],
+      ['user:update', 403, 'PUT', `/api/v2.0/users/${admin.user_id}/password`, '{"new_password":"Another-1-of-these"}'],
+      ['log:list', 404, 'GET', '/api/varve/v1/audit?project=other'],
+      ['access:read', 404, 'GET', '/api/varve/v1/access?repository=other/app&action=pull'],
+      ['access:read', 403, 'GET', '/api/varve/v1/access?user=admin'],
+    ]
+    const answers = []
+    for (const [, , method, path, body] of cases) answers.push(await asked(path, basic('ann', PASSWORD), { method, ...(body === undefined ? {} : { body }) }))
+    expect(answers.map(({ status }, index) => [cases[index]?.[0], status])).toEqual(cases.map(([action, status]) => [action, status]))
+    const all = await lines('--action', 'refused', '--actor', 'ann')
+    for (const [index, [action]] of cases.entries()) expect(of(all, answers[index]?.requestId ?? '')).toMatchObject([{ parameters: { reason: 'role', action }, who: { kind: 'user', name: 'ann' } }])
+    // Of what is not there nothing is refused.
+    const absent = await asked('/api/v2.0/robots/99999', basic('ann', PASSWORD))
+    expect([absent.status, of(await lines('--action', 'refused'), absent.requestId)]).toEqual([404, []])
+  })
+
   it('that a caller without a login begins with is no refusal', async () => {
     const challenged = [await asked('/v2/'), await asked('/v2/team/app/manifests/v1')]
     expect(challenged.map(({ status }) => status)).toEqual([401, 401])

@@ -6,7 +6,7 @@ import type { Permission } from '../../commands/access/roles.ts'
 import type { IdentityReader } from '../../projections/identity-reader.ts'
 import { projectsInReach } from '../reach.ts'
 import { forbidden } from './refusals.ts'
-import { route } from './route.ts'
+import { forWantOf, route } from './route.ts'
 import type { Route } from './route.ts'
 
 const PermissionAnswer = Type.Object({ resource: Type.String(), action: Type.String() })
@@ -21,10 +21,11 @@ export const routes: readonly Route[] = [
     answers: { 200: Type.Object({ system: Type.Optional(Type.Array(PermissionAnswer)), project: Type.Array(PermissionAnswer) }) },
     async handle({ queries }, { subject }) {
       const project = permissionsOf(ROBOT_IN_PROJECT)
-      if (subject.kind !== 'user') return forbidden
+      const beyond = forWantOf({ resource: 'permission', action: 'list' }, forbidden)
+      if (subject.kind !== 'user') return beyond
       if (subject.administrator) return { status: 200, body: { system: permissionsOf(ROBOT_IN_SYSTEM), project } }
       const administers = (await projectsInReach(queries(), subject)).some((each) => rolesIn(subject, each).includes('projectAdmin'))
-      return administers ? { status: 200, body: { project } } : forbidden
+      return administers ? { status: 200, body: { project } } : beyond
     },
   }),
 ]

@@ -16,7 +16,8 @@ import { listAsked, listParameters, pageAnswer } from './listing.ts'
 import type { Management } from './management.ts'
 import { METADATA_NAMES, faultOfMetadata } from './project-metadata.ts'
 import { roleNumbers } from './roles.ts'
-import { apiError, projectOf, route } from './route.ts'
+import { refusedInProject } from './refusals.ts'
+import { apiError, forWantOf, projectOf, route } from './route.ts'
 import type { ApiError, Asked, Route } from './route.ts'
 
 const MetadataBody = Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1_000 }), Type.Null()]))
@@ -63,6 +64,7 @@ const Summary = Type.Object({
 const ProjectPath = Type.Object({ project_name_or_id: Type.String({ minLength: 1, maxLength: 255 }) })
 
 const UPDATE = { resource: 'project', action: 'update' }
+const onlyAdministrators = forWantOf({ resource: 'project', action: 'create' }, apiError(403, 'FORBIDDEN', 'only administrators may create projects here'))
 
 export const routes: readonly Route[] = [
   route({
@@ -74,9 +76,7 @@ export const routes: readonly Route[] = [
     query: Type.Object({ project_name: Type.String({ minLength: 1, maxLength: 255 }) }),
     answers: { 200: undefined, 404: undefined },
     async handle({ identity }, { subject }, { query }) {
-      const project = await identity.project(query.project_name)
-      const seen = project !== undefined && mayInProject(subject, project, { resource: 'project', action: 'read' })
-      return seen ? { status: 200 } : apiError(404, 'NOT_FOUND', 'there is no such project')
+      return refusedInProject(subject, await identity.project(query.project_name), { resource: 'project', action: 'read' }) ?? { status: 200 }
     },
   }),
   route({
@@ -119,7 +119,7 @@ export const routes: readonly Route[] = [
     async handle(management, asked, { body }) {
       const { subject, request } = asked
       const { project_creation_restriction: restriction } = await management.settings()
-      if (!mayCreateProject(subject, restriction === 'everyone')) return apiError(403, 'FORBIDDEN', 'only administrators may create projects here')
+      if (!mayCreateProject(subject, restriction === 'everyone')) return onlyAdministrators
       const name = body.project_name ?? ''
       if (!isProjectName(name)) {
         return apiError(400, 'BAD_REQUEST', 'a project is named with lower-case letters and digits, and single separators (., _, __, -) between them; some names are paths of the registry')

@@ -2,7 +2,7 @@ import { mayInProject, mayInSystem } from '../../commands/access/rights.ts'
 import type { Subject } from '../../commands/access/rights.ts'
 import type { Permission } from '../../commands/access/roles.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
-import { apiError } from './route.ts'
+import { apiError, forWantOf } from './route.ts'
 import type { ApiError } from './route.ts'
 
 export const unauthorized = apiError(401, 'UNAUTHORIZED', 'log in first')
@@ -13,12 +13,13 @@ export const busy = apiError(429, 'TOO_MANY_REQUEST', 'too many passwords are be
 /** Why somebody may not do something on the registry itself; undefined where they may. */
 export function refusedInSystem(subject: Subject, permission: Permission): ApiError | undefined {
   if (mayInSystem(subject, permission)) return undefined
-  return subject.kind === 'anonymous' ? unauthorized : forbidden
+  return subject.kind === 'anonymous' ? unauthorized : forWantOf(permission, forbidden)
 }
 
 /** Why somebody may not do something in a project; undefined where they may. One that they may not read is answered as one that is not there. */
 export function refusedInProject(subject: Subject, project: ProjectRow | undefined, permission: Permission): ApiError | undefined {
   if (project !== undefined && mayInProject(subject, project, permission)) return undefined
   if (subject.kind === 'anonymous') return unauthorized
-  return project !== undefined && mayInProject(subject, project, { resource: 'project', action: 'read' }) ? forbidden : noSuchProject
+  if (project === undefined) return noSuchProject
+  return forWantOf(permission, mayInProject(subject, project, { resource: 'project', action: 'read' }) ? forbidden : noSuchProject, project.id)
 }

@@ -11,7 +11,7 @@ import type { Management } from './management.ts'
 import { done, givenOrMade, locationOf } from './people.ts'
 import { forbidden } from './refusals.ts'
 import { expirySeconds, robotAnswer, robotName } from './robot-terms.ts'
-import { apiError } from './route.ts'
+import { apiError, forWantOf } from './route.ts'
 import type { Answer, ApiError, Asked, Refused } from './route.ts'
 
 const noSuchRobot = apiError(404, 'NOT_FOUND', 'there is no such robot')
@@ -27,7 +27,7 @@ export async function robotFor({ queries, identity }: Management, { subject }: P
     return project !== undefined && mayInProject(subject, project, permission)
   }
   if (may(action)) return robot
-  return may('read') ? forbidden : noSuchRobot
+  return forWantOf({ resource: 'robot', action }, may('read') ? forbidden : noSuchRobot, robot.project)
 }
 
 /** A page of the robots of a project, or of the system. */

@@ -8,7 +8,7 @@ import type { IdentityReader } from '../../projections/identity-reader.ts'
 import type { RobotEntry } from '../../projections/people-queries.ts'
 import { line, text } from './people.ts'
 import { forbidden, noSuchProject } from './refusals.ts'
-import { apiError } from './route.ts'
+import { apiError, forWantOf } from './route.ts'
 import type { ApiError } from './route.ts'
 
 const DAY_MS = 86_400_000
@@ -88,7 +88,8 @@ export async function permissionsToGive(
     if (kind === 'system' && namespace !== '/') return apiError(400, 'BAD_REQUEST', 'the namespace of the system is /')
     const permission = kind === 'system' ? { kind, access } : await inProject(identity, giver, namespace, access)
     if ('refused' in permission) return permission
-    if (giver.kind === 'robot' && !hasPermission(giver, permission)) return forbidden
+    const beyond = giver.kind === 'robot' ? access.find((each) => !hasPermission(giver, { ...permission, access: [each] })) : undefined
+    if (beyond !== undefined) return forWantOf(beyond, forbidden)
     given.push(permission)
   }
   if (JSON.stringify(given).length > MAX_PERMISSIONS) return apiError(413, 'TOO_LARGE', 'these are more permissions than a robot can have')
@@ -105,7 +106,7 @@ async function inProject(identity: Pick<IdentityReader, 'project'>, giver: Subje
   if (project === undefined) return noSuchProject
   const permission = { kind: 'project', project: project.id, access } as const
   const seen = mayInProject(giver, project, { resource: 'project', action: 'read' }) || (giver.kind === 'robot' && hasPermission(giver, permission))
-  return seen ? permission : noSuchProject
+  return seen ? permission : forWantOf({ resource: 'project', action: 'read' }, noSuchProject, project.id)
 }
 
 /** A robot's name as it logs in. */

@@ -20,7 +20,16 @@ export type Answer = {
 }
 
 /** A request that cannot be done, in Harbor's words for it. */
-export type ApiError = { readonly refused: true; readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 429 | 500 | 503; readonly code: string; readonly message: string }
+export type ApiError = {
+  readonly refused: true
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 429 | 500 | 503
+  readonly code: string
+  readonly message: string
+  /** The right that it was refused for want of, and the project's id: for the trail, and in no answer. */
+  readonly lacking?: Lacking
+}
+
+type Lacking = { readonly permission: Permission; readonly project: string | undefined }
 
 /** Whatever a request is refused with. */
 export type Refused = ApiError | Rejection
@@ -65,6 +74,11 @@ export function route<P extends TObject, Q extends TObject, B extends TSchema>(d
 
 export function apiError(status: ApiError['status'], code: string, message: string): ApiError {
   return { refused: true, status, code, message }
+}
+
+/** A refusal for want of a right on the registry itself, or in a project. */
+export function forWantOf(permission: Permission, error: ApiError, project?: string): ApiError {
+  return { ...error, lacking: { permission, project } }
 }
 
 /** The project that the path names, for routes that need a right in one. */

@@ -6,7 +6,6 @@ import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
 import { CSRF_HEADER, mayAct } from '../../identity/sessions/sessions.ts'
 import { isStorable } from '../../ports/storable.ts'
-import type { Permission } from '../../commands/access/roles.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
 import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
@@ -17,8 +16,7 @@ import { errorReply, notLetIn } from './errors.ts'
 import type { Management } from './management.ts'
 import { refusedInProject, refusedInSystem, unauthorized } from './refusals.ts'
 import { apiError } from './route.ts'
-import type { Answer, ApiError, Route } from './route.ts'
-import type { Rejection } from '../../commands/rejection.ts'
+import type { Answer, ApiError, Refused, Route } from './route.ts'
 
 const MAX_BODY = '1mb'
 /** Of the numbers that the wire shows. */
@@ -58,11 +56,20 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     const body: unknown = request.body ?? null
     if (!isStorable(JSON.stringify([params, query, body]))) return errorReply(apiError(400, 'BAD_REQUEST', 'what was sent holds U+0000, or half of a pair of surrogates'))
     const admitted = await admit(management, route, requester, request)
-    if ('refused' in admitted) return errorReply(admitted)
+    if ('refused' in admitted) return replyOf(noted(requester, admitted))
     const checks = compiled.get(route)
     const fault = faultOf('path', checks?.params, params) ?? faultOf('query', checks?.query, query) ?? faultOf('body', checks?.body, body)
     if (fault !== undefined) return errorReply(apiError(400, 'BAD_REQUEST', fault))
-    return replyOf(await route.handle(management, { ...requester, request, url: request.originalUrl, project: admitted.project }, { params, query, body }))
+    return replyOf(noted(requester, await route.handle(management, { ...requester, request, url: request.originalUrl, project: admitted.project }, { params, query, body })))
+  }
+
+  /** What is refused for want of a right is in the trail. */
+  function noted(requester: Requester, outcome: Answer | Refused): Answer | Refused {
+    if ('lacking' in outcome) {
+      const { permission: { resource, action }, project } = outcome.lacking
+      noteRefusal(management, requester, { reason: 'role', action: `${resource}:${action}`, ...(project === undefined ? {} : { project }) })
+    }
+    return outcome
   }
 
   for (const each of routes) {
@@ -109,7 +116,7 @@ function faultOf(where: string, check: ValidateFunction | undefined, value: unkn
   return `${where}${first?.instancePath.replaceAll('/', '.') ?? ''} ${first?.message ?? 'is not understood'}`
 }
 
-function replyOf(answered: Answer | ApiError | Rejection): Reply {
+function replyOf(answered: Answer | Refused): Reply {
   if ('refused' in answered) return errorReply(answered)
   const { status, body, headers = {} } = answered
   if (body === undefined) return { status, headers }
@@ -120,26 +127,16 @@ function replyOf(answered: Answer | ApiError | Rejection): Reply {
 async function admit(
   management: Management,
   { needs }: Route,
-  requester: Requester,
+  { subject }: Requester,
   request: Request,
 ): Promise<{ readonly project: ProjectRow | undefined } | ApiError> {
   const { identity } = management
-  const { subject } = requester
   if (needs === 'everybody') return { project: undefined }
   if (needs === 'identified') return subject.kind === 'anonymous' ? unauthorized : { project: undefined }
-  const note = ({ resource, action }: Permission, project?: string): void => {
-    if (subject.kind !== 'anonymous') noteRefusal(management, requester, { reason: 'role', action: `${resource}:${action}`, ...(project === undefined ? {} : { project }) })
-  }
-  if ('system' in needs) {
-    const refused = refusedInSystem(subject, needs.system)
-    if (refused !== undefined) note(needs.system)
-    return refused ?? { project: undefined }
-  }
+  if ('system' in needs) return refusedInSystem(subject, needs.system) ?? { project: undefined }
   const { project_name_or_id: nameOrId, project_id: id, project_name: name } = request.params
   const project = await projectOf(identity, String(nameOrId ?? id ?? name), nameOrId === undefined ? name !== undefined : request.get('X-Is-Resource-Name')?.toLowerCase() === 'true')
-  const refused = refusedInProject(subject, project, needs.project)
-  if (refused !== undefined && project !== undefined) note(needs.project, project.id)
-  return refused ?? { project }
+  return refusedInProject(subject, project, needs.project) ?? { project }
 }
 
 /** Harbor takes a number for a project's id, unless the request says that names are meant; anything else is a name. */

@@ -14,7 +14,7 @@ import type { Management } from './management.ts'
 import { permissionsIn } from './permissions.ts'
 import { Number32, Secret, done, givenOrMade, line, locationOf, sealChosen } from './people.ts'
 import { busy, forbidden } from './refusals.ts'
-import { apiError, route } from './route.ts'
+import { apiError, forWantOf, route } from './route.ts'
 import type { ApiError, Asked, Route } from './route.ts'
 
 const UserPath = Type.Object({ user_id: Number32 })
@@ -187,7 +187,7 @@ export const routes: readonly Route[] = [
     answers: { 200: undefined },
     async handle(management, asked, { params, body: { sysadmin_flag: administrator } }) {
       // Else a robot that may update users could give what it has not.
-      if (!isAdministrator(asked.subject)) return forbidden
+      if (!isAdministrator(asked.subject)) return forWantOf(UPDATE, forbidden)
       const user = await userFor(management, asked, params.user_id, UPDATE)
       if ('refused' in user) return user
       return done(await carryOut(management, asked, usersAggregate(management.decisionRows, management.sealer), { type: 'SetAdministrator', user: user.id, administrator }))
@@ -259,9 +259,10 @@ function isAdministrator(subject: Subject): boolean {
 async function userFor({ queries }: Management, { subject }: Asked, number: number, permission: { readonly resource: string; readonly action: string }): Promise<UserRow | ApiError> {
   const user = await queries().userByNumber(number)
   if (user !== undefined && isSelf(subject, user)) return user
-  if (!mayInSystem(subject, permission)) return forbidden
+  const beyond = forWantOf(permission, forbidden)
+  if (!mayInSystem(subject, permission)) return beyond
   if (user === undefined) return noSuchUser
-  return user.administrator && permission.action !== 'read' && !isAdministrator(subject) ? forbidden : user
+  return user.administrator && permission.action !== 'read' && !isAdministrator(subject) ? beyond : user
 }
 
 /** The old password is asked for as a login is, with its delays: else whoever took over a session could guess at it here. */

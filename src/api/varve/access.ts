@@ -10,12 +10,14 @@ import { reachDocument, whoDocument } from '../../projections/access-documents.t
 import { momentOf } from '../../projections/access-queries.ts'
 import type { CouldHave, Moment, SubjectThen } from '../../projections/access-queries.ts'
 import type { Management } from '../management/management.ts'
-import { apiError, route } from '../management/route.ts'
+import { forbidden } from '../management/refusals.ts'
+import { apiError, forWantOf, route } from '../management/route.ts'
 import type { Answer, ApiError, Route } from '../management/route.ts'
 import { recordable } from './recordable.ts'
 
 const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 const MAX_PAGE = 500
+const READ = { resource: 'access', action: 'read' }
 
 const Query = Type.Object({
   repository: Type.Optional(Type.String({ maxLength: 255, description: 'Who could do `action` in this repository.' })),
@@ -133,7 +135,7 @@ async function who(management: Management, asker: Subject, asked: Asked & { read
 async function reach(management: Management, asker: Subject, asked: Asked, page: Page): Promise<Answer | ApiError> {
   const { moment, limit } = page
   const self = ownId(asker, asked.user)
-  if (self === undefined && !mayAskAll(asker)) return forbidden
+  if (self === undefined && !mayAskAll(asker)) return forWantOf(READ, forbidden)
   const subject = await subjectAsked(management, self === undefined ? asked : { ...asked, user: self }, moment)
   if ('refused' in subject) return subject
   const queries = management.queries()
@@ -149,20 +151,20 @@ function wrong(message: string): ApiError {
   return apiError(400, 'BAD_REQUEST', message)
 }
 
-const forbidden = apiError(403, 'FORBIDDEN', 'this is more than your role allows')
 /** The same whether there was none, or one that the caller may not read. */
 const noProject = apiError(404, 'NOT_FOUND', 'there was no such project then')
 
 function mayAskAll(subject: Subject): boolean {
-  return mayInSystem(subject, { resource: 'access', action: 'read' })
+  return mayInSystem(subject, READ)
 }
 
 /** Why somebody may not ask about a project of the past: it takes today's right on that project, whatever its name stands for now. */
 async function mayNotAsk({ identity }: Management, subject: Subject, id: string | undefined): Promise<ApiError | undefined> {
   if (mayAskAll(subject)) return undefined
   const project = id === undefined ? undefined : await identity.projectById(id)
-  if (project === undefined || !mayInProject(subject, project, { resource: 'project', action: 'read' })) return noProject
-  return mayInProject(subject, project, { resource: 'access', action: 'read' }) ? undefined : forbidden
+  if (project === undefined) return noProject
+  if (!mayInProject(subject, project, { resource: 'project', action: 'read' })) return forWantOf(READ, noProject, project.id)
+  return mayInProject(subject, project, READ) ? undefined : forWantOf(READ, forbidden, project.id)
 }
 
 /** The caller's own id, where they ask about themselves. */

@@ -17,14 +17,14 @@ import { carryOut } from '../management/carry-out.ts'
 import type { Management } from '../management/management.ts'
 import { Number32, done, line } from '../management/people.ts'
 import { forbidden, noSuchProject, refusedInProject } from '../management/refusals.ts'
-import { apiError, route } from '../management/route.ts'
+import { apiError, forWantOf, route } from '../management/route.ts'
 import type { ApiError, Asked, Route } from '../management/route.ts'
-import { noteRefusal } from '../refusals.ts'
 import { recordable } from './recordable.ts'
 
 const LINES = 'application/x-ndjson'
 const MAX_PAGE = 10_000
 const LIST = { resource: 'log', action: 'list' }
+const UPDATE = { resource: 'user', action: 'update' }
 
 const Query = Type.Object({
   project: Type.Optional(line(255)),
@@ -86,13 +86,13 @@ export const routes: readonly Route[] = [
     path: '/users/{user_id}/auditor',
     summary: 'Makes a user an auditor of the registry, or one no more. For administrators.',
     tag: 'audit',
-    needs: { system: { resource: 'user', action: 'update' } },
+    needs: { system: UPDATE },
     params: Type.Object({ user_id: Number32 }),
     body: Type.Object({ auditor: Type.Boolean() }, { additionalProperties: false }),
     answers: { 200: undefined },
     async handle(management, asked, { params, body: { auditor } }) {
       // Else a robot that may update users could give what it has not.
-      if (asked.subject.kind !== 'user' || !asked.subject.administrator) return forbidden
+      if (asked.subject.kind !== 'user' || !asked.subject.administrator) return forWantOf(UPDATE, forbidden)
       const user = await management.queries().userByNumber(params.user_id)
       if (user === undefined) return apiError(404, 'NOT_FOUND', 'there is no such user')
       return done(await carryOut(management, asked, usersAggregate(management.decisionRows, management.sealer), { type: 'SetAuditor', user: user.id, auditor }))
@@ -109,10 +109,7 @@ async function projectAsked(management: Management, asked: Asked, { project, rep
   const named = project ?? nameOf(repository)
   const found = named === undefined ? undefined : await management.identity.project(named)
   if (readsAll(asked.subject)) return named === undefined ? undefined : (found ?? noSuchProject)
-  const refused = named === undefined ? forbidden : refusedInProject(asked.subject, found, LIST)
-  if (refused === undefined) return found
-  noteRefusal(management, asked, { reason: 'role', action: 'log:list', ...(found === undefined ? {} : { project: found.id }) })
-  return refused
+  return (named === undefined ? forWantOf(LIST, forbidden) : refusedInProject(asked.subject, found, LIST)) ?? found
 }
 
 function nameOf(repository: string | undefined): string | undefined {
