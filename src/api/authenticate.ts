@@ -17,9 +17,9 @@ export type Identified = {
   readonly scope: Scope | undefined
   /** How they logged in, where they did so just now. */
   readonly by?: LoginWay
-  /** What they came by, where that is a browser's session; and whose it was, where it has ended: they are nobody then. */
+  /** What they came by, where that is a browser's session; and whose it was, where it has ended or is none: they are nobody then. */
   readonly session?: Session
-  readonly ended?: Login
+  readonly ended?: Login | 'unknown'
 }
 
 /** Why a request's credentials let nobody in. Of a token that has `ended`: whose it was. */

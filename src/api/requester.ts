@@ -57,7 +57,7 @@ export function createIdentify(options: {
       refuse(found.reason === 'token' && found.why === 'ended' ? found.login : undefined, reasonOf(found))
       return found
     }
-    if (found.ended !== undefined) refuse(found.ended, 'session')
+    if (found.ended !== undefined) refuse(found.ended === 'unknown' ? undefined : found.ended, 'session')
     const { subject, by } = found
     const caller = await callerOf(subject, address, agent)
     if (by !== undefined) await access.record({ what: 'login', by, caller, requestId })

@@ -25,12 +25,18 @@ export function clearCookie(cookie: Cookie): string {
 
 /** Its value in a `Cookie` header. Two of one name are none: one of them may have been put there by somebody else. */
 export function readCookie(cookie: Cookie, header: string | undefined): string | undefined {
+  const [value, ...more] = readCookies(cookie, header)
+  return more.length > 0 ? undefined : value
+}
+
+/** The values of all of its name. */
+export function readCookies(cookie: Cookie, header: string | undefined): readonly string[] {
   const prefix = `${fullName(cookie)}=`
-  const [value, ...more] = (header ?? '')
+  return (header ?? '')
     .split(';')
     .map((part) => part.trim())
     .filter((part) => part.startsWith(prefix))
-  return more.length > 0 ? undefined : value?.slice(prefix.length)
+    .map((part) => part.slice(prefix.length))
 }
 
 /** What a browser keeps while it is at the provider, and where it goes afterwards. */

@@ -1,6 +1,6 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { SessionRecord, SessionStore } from '../../ports/session-store.ts'
-import { SESSION, clearCookie, readCookie, setCookie } from './cookies.ts'
+import { SESSION, clearCookie, readCookie, readCookies, setCookie } from './cookies.ts'
 
 export type Session = Pick<SessionRecord, 'user' | 'credential'> & {
   /** What unsafe requests of this session must carry in `X-Harbor-CSRF-Token`, and what its answers tell the page in the same header. */
@@ -14,6 +14,8 @@ export type Sessions = {
    */
   begin(login: Pick<SessionRecord, 'user' | 'credential'>, cookieHeader: string | undefined, lifetimeMs: number): Promise<string>
   find(cookieHeader: string | undefined): Promise<Session | undefined>
+  /** Whether there is a cookie that is formed as a session's, which may be none, or none any more. Others of its name are another program's of this host. */
+  claims(cookieHeader: string | undefined): boolean
   /** At a log-out: the `Set-Cookie` that takes the cookie away. */
   end(cookieHeader: string | undefined): Promise<string>
 }
@@ -60,6 +62,8 @@ export function createSessions({ store, secure, now = () => new Date() }: Sessio
       const { user, credential } = session
       return { user, credential, csrfToken: createHmac('sha256', id).update('varve csrf token 1').digest('base64url') }
     },
+
+    claims: (cookieHeader) => readCookies(cookie, cookieHeader).some((value) => ID.test(value)),
 
     async end(cookieHeader) {
       await remove(cookieHeader)

@@ -104,6 +104,15 @@ describe('a session', () => {
     }
     expect(store.rows.size).toBe(1)
   })
+
+  it('is claimed by what is formed as its cookie, and by nothing else', async () => {
+    const cookie = sent(await sessions.begin(of('user-1'), undefined, 3_600_000))
+    const planted = `__Host-sid=${'A'.repeat(43)}`
+    for (const header of [cookie, planted, `a=1; ${planted}`, `${cookie}; ${planted}`, `__Host-sid=x; ${planted}`]) expect([header, sessions.claims(header)]).toEqual([header, true])
+    for (const header of [undefined, '', '__Host-sid', '__Host-sid=', '__Host-sid=s%3Aexpress', `${planted}x`, `x${planted}`, planted.slice(7)]) {
+      expect([header, sessions.claims(header)]).toEqual([header, false])
+    }
+  })
 })
 
 describe('a request', () => {
