@@ -5,6 +5,7 @@ import type { ValidateFunction } from 'ajv'
 import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
 import { CSRF_HEADER, mayAct } from '../../identity/sessions/sessions.ts'
+import { isProjectName } from '../../oci/names.ts'
 import { isStorable } from '../../ports/storable.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
 import { json, send } from '../reply.ts'
@@ -127,15 +128,18 @@ function replyOf(answered: Answer | Refused): Reply {
 async function admit(
   management: Management,
   { needs }: Route,
-  { subject }: Requester,
+  requester: Requester,
   request: Request,
 ): Promise<{ readonly project: ProjectRow | undefined } | ApiError> {
   const { identity } = management
+  const { subject } = requester
   if (needs === 'everybody') return { project: undefined }
   if (needs === 'identified') return subject.kind === 'anonymous' ? unauthorized : { project: undefined }
   if ('system' in needs) return refusedInSystem(subject, needs.system) ?? { project: undefined }
   const { project_name_or_id: nameOrId, project_id: id, project_name: name } = request.params
-  const project = await projectOf(identity, String(nameOrId ?? id ?? name), nameOrId === undefined ? name !== undefined : request.get('X-Is-Resource-Name')?.toLowerCase() === 'true')
+  const named = String(nameOrId ?? id ?? name)
+  const project = await projectOf(identity, named, nameOrId === undefined ? name !== undefined : request.get('X-Is-Resource-Name')?.toLowerCase() === 'true')
+  if (project === undefined && subject.kind !== 'anonymous' && !isProjectName(named)) noteRefusal(management, requester, { reason: 'name' })
   return refusedInProject(subject, project, needs.project) ?? { project }
 }
 
