@@ -2,13 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { routes } from '../../src/api/management/routes.ts'
 import { repositoryRoutes } from '../../src/api/oci/router.ts'
 import { askingAs, makeUser } from '../support/asking.ts'
-import { PULL, PUSH, REPOSITORY_PATHS, askAs, basic, bearer, fetchToken, claimsOf, makeProject, makeRobot } from '../support/doors.ts'
+import { PASSWORD, PULL, PUSH, REPOSITORY_PATHS, askAs, basic, bearer, fetchToken, claimsOf, makeProject, makeRobot } from '../support/doors.ts'
 import type { Authorization, Named } from '../support/doors.ts'
 import { OCI_MANIFEST, imageManifest, registryClient, sha256 } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
+import { webClient } from '../support/web.ts'
 import { wireClient } from '../support/wire.ts'
-import type { Answer } from '../support/wire.ts'
+import type { Answer, Sent } from '../support/wire.ts'
 
 /*
  * What one may not read and what is not there give the same bytes. All names are equally long, so that the answers are, too.
@@ -17,6 +18,7 @@ import type { Answer } from '../support/wire.ts'
 const HIDDEN = 'hidden/app'
 /** In the hidden project, in no project, and in one that everybody may read. */
 const [ABSENT, ELSEWHERE, READABLE] = ['hidden/non', 'absent/app', 'opened/non']
+const SESSION = 'a user without a role there, with a session'
 const CONFIG = Buffer.from('{}')
 const MANIFEST = JSON.stringify(imageManifest({ digest: sha256(CONFIG), size: CONFIG.length }, []))
 
@@ -26,6 +28,8 @@ let wire: ReturnType<typeof wireClient>
 let named: Named
 let project: number
 const callers = new Map<string, Authorization>()
+/** What the page of a browser sends that eve has logged in with. */
+let ofSession: Readonly<Record<string, string>>
 
 beforeAll(async () => {
   server = await startVarve()
@@ -49,6 +53,14 @@ beforeAll(async () => {
   callers.set('nobody, with a token', await bearer(server, undefined, ...everywhere))
   callers.set('a user without a role there', basic('eve'))
   callers.set('a user without a role there, with a token', await bearer(server, basic('eve'), ...everywhere))
+  callers.set(SESSION, undefined)
+  const browser = webClient(server.url)
+  await browser.logIn('eve', PASSWORD)
+  const { headers } = await browser.ask('GET', '/api/v2.0/users/current')
+  ofSession = {
+    Cookie: [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+    'X-Harbor-CSRF-Token': headers.get('X-Harbor-CSRF-Token') ?? '',
+  }
   callers.set('an administrator of another project', basic('gus'))
   callers.set('a robot of another project', robot)
   callers.set('a robot of another project, with a token', await bearer(server, robot, ...everywhere))
@@ -69,12 +81,18 @@ function told({ status, headers, body }: Answer, name: string): string {
 }
 
 const eachCaller = [
-  'nobody', 'nobody, with a token', 'a user without a role there', 'a user without a role there, with a token', 'an administrator of another project',
+  'nobody', 'nobody, with a token', 'a user without a role there', 'a user without a role there, with a token', SESSION,
+  'an administrator of another project',
   'a robot of another project', 'a robot of another project, with a token', 'an administrator, whose token is too narrow',
 ]
 
 describe.each(eachCaller)('to %s', (caller) => {
-  const ask = async (method: string, path: string, name: string, sent = {}): Promise<string> => told(await askAs(wire, callers.get(caller), method, path, sent), name)
+  async function ask(method: string, path: string, name: string, sent: Sent = {}): Promise<string> {
+    const headers = { ...(caller === SESSION ? ofSession : {}), ...sent.headers }
+    return told(await askAs(wire, callers.get(caller), method, path, { ...sent, headers }), name)
+  }
+  // A session opens nothing there.
+  const isNobodyAtV2 = caller.startsWith('nobody') || caller === SESSION
 
   it('a repository that they may not read answers as one that is not there, on every route', async () => {
     let compared = 0
@@ -94,7 +112,8 @@ describe.each(eachCaller)('to %s', (caller) => {
         expect(await asked(ELSEWHERE)).toBe(hidden)
         compared += 1
         // Where everybody may read, they are told that they may not do more.
-        if ((method === 'GET' || method === 'HEAD') && pathOf !== REPOSITORY_PATHS['upload'] && !caller.startsWith('nobody') && !caller.includes('token')) expect(await asked(READABLE)).toBe(hidden)
+        const reads = (method === 'GET' || method === 'HEAD') && pathOf !== REPOSITORY_PATHS['upload']
+        if (reads && !isNobodyAtV2 && !caller.includes('token')) expect(await asked(READABLE)).toBe(hidden)
       }
     }
     expect(compared).toBe(16)
@@ -105,7 +124,7 @@ describe.each(eachCaller)('to %s', (caller) => {
     if (caller.startsWith('an administrator, whose')) return
     const asked = (from: string, source = `&from=${from}`) => ask('POST', `/v2/others/app/blobs/uploads/?mount=${named.digest}${source}`, from)
     const hidden = await asked(HIDDEN)
-    expect(hidden).toMatch(caller.startsWith('nobody') ? /^401\n/ : /^202\n/)
+    expect(hidden).toMatch(isNobodyAtV2 ? /^401\n/ : /^202\n/)
     expect(await asked(ABSENT)).toBe(hidden)
     expect(await asked(ELSEWHERE)).toBe(hidden)
     expect(await asked(HIDDEN, '')).toBe(hidden)
@@ -130,8 +149,15 @@ describe.each(eachCaller)('to %s', (caller) => {
   })
 
   it('lists, searches, questions and tokens do not tell', async () => {
-    for (const path of ['/api/v2.0/projects?name=', '/api/v2.0/projects?q=name%3D', '/api/v2.0/robots?q=Level%3Dproject,ProjectID%3D', '/api/varve/v1/access?action=pull&repository=']) {
-      const [hidden, absent] = path.includes('ProjectID') ? [String(project), '9'] : path.includes('repository') ? [HIDDEN, ELSEWHERE] : ['hidden', 'absent']
+    const paths = [
+      ['/api/v2.0/projects?name=', 'hidden', 'absent'],
+      ['/api/v2.0/projects?q=name%3D', 'hidden', 'absent'],
+      ['/api/v2.0/robots?q=Level%3Dproject,ProjectID%3D', String(project), '9'],
+      ['/api/varve/v1/access?action=pull&repository=', HIDDEN, ELSEWHERE],
+      ['/api/varve/v1/audit?repository=', HIDDEN, ELSEWHERE],
+      ['/api/varve/v1/audit?project=', 'hidden', 'absent'],
+    ] as const
+    for (const [path, hidden, absent] of paths) {
       expect(await ask('GET', `${path}${hidden}`, hidden)).toBe(await ask('GET', `${path}${absent}`, absent))
     }
     const who = callers.get(caller)
