@@ -101,11 +101,18 @@ type Variable = (typeof VARIABLES)[number]
 
 type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string }
 
-const good = <T>(value: T): Parsed<T> => ({ ok: true, value })
-const bad = (message: string): { readonly ok: false; readonly message: string } => ({ ok: false, message })
+function good<T>(value: T): Parsed<T> {
+  return { ok: true, value }
+}
+
+function bad(message: string): { readonly ok: false; readonly message: string } {
+  return { ok: false, message }
+}
 
 /** Only of values that hold no secret. */
-const quote = (value: string): string => JSON.stringify(value)
+function quote(value: string): string {
+  return JSON.stringify(value)
+}
 
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -120,7 +127,7 @@ const UNITS: Readonly<Record<string, number>> = {
   tib: 2 ** 40,
 }
 
-const parseBytes = (value: string): Parsed<number> => {
+function parseBytes(value: string): Parsed<number> {
   const [, digits, unit = ''] = /^([0-9]+(?:\.[0-9]+)?) ?([a-z]*)$/i.exec(value) ?? []
   const factor = UNITS[unit.toLowerCase()]
   const bytes = digits === undefined || factor === undefined ? NaN : Math.round(Number(digits) * factor)
@@ -129,7 +136,7 @@ const parseBytes = (value: string): Parsed<number> => {
     : bad(`is ${quote(value)}, which is no size: give bytes, or a number with KiB, MiB, GiB or TiB`)
 }
 
-const parseMinFree = (value: string): Parsed<MinFree> => {
+function parseMinFree(value: string): Parsed<MinFree> {
   if (!value.endsWith('%')) {
     const bytes = parseBytes(value)
     return bytes.ok ? good({ kind: 'bytes', bytes: bytes.value }) : bad(`${bytes.message}, or a percentage`)
@@ -138,7 +145,7 @@ const parseMinFree = (value: string): Parsed<MinFree> => {
   return percent < 100 ? good({ kind: 'percent', percent }) : bad(`is ${quote(value)}, which is no percentage under 100`)
 }
 
-const parseListen = (value: string): Parsed<ListenAddress> => {
+function parseListen(value: string): Parsed<ListenAddress> {
   const [, v6, name, digits] = /^(?:\[([^[\]]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(value) ?? []
   const host = v6 ?? name
   const port = Number(digits)
@@ -155,14 +162,16 @@ LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
 /** Whether an address or name is this machine's own. */
-export const isLoopback = (host: string): boolean => {
+export function isLoopback(host: string): boolean {
   const version = isIP(host)
   return version === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, version === 6 ? 'ipv6' : 'ipv4')
 }
 
-const parseUrl = (value: string): URL | undefined => (URL.canParse(value) ? new URL(value) : undefined)
+function parseUrl(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined
+}
 
-const parsePublicUrl = (value: string): Parsed<string> => {
+function parsePublicUrl(value: string): Parsed<string> {
   const url = parseUrl(value)
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     return bad('is no http:// or https:// URL: write it as clients do, such as https://registry.example.com')
@@ -174,7 +183,7 @@ const parsePublicUrl = (value: string): Parsed<string> => {
   return good(url.origin)
 }
 
-const parseNetworks = (value: string): Parsed<BlockList> => {
+function parseNetworks(value: string): Parsed<BlockList> {
   const list = new BlockList()
   for (const entry of value.split(',').map((part) => part.trim())) {
     if (entry === '') continue
@@ -191,7 +200,7 @@ const parseNetworks = (value: string): Parsed<BlockList> => {
 }
 
 /** Its value holds a password, so no message shows it. */
-const parsePostgresUrl = (value: string): Parsed<string> => {
+function parsePostgresUrl(value: string): Parsed<string> {
   const url = parseUrl(value)
   return url?.protocol === 'postgres:' || url?.protocol === 'postgresql:'
     ? good(value)
@@ -201,13 +210,13 @@ const parsePostgresUrl = (value: string): Parsed<string> => {
 const EVENT_STORE = /^esdb(\+discover)?:\/\/(?:([^:@/?]+):([^@/?]*)@)?([^/?@]+)\/?(?:\?(.*))?$/i
 const SPACE = /^[a-z0-9][a-z0-9-]{0,31}$/
 
-const parseNode = (text: string): EventStoreLocation['nodes'] => {
+function parseNode(text: string): EventStoreLocation['nodes'] {
   const [, address, port = '2113'] = /^([a-z0-9._-]+)(?::([0-9]{1,5}))?$/i.exec(text) ?? []
   return address === undefined || Number(port) > 65_535 ? [] : [{ address, port: Number(port) }]
 }
 
 /** Its value holds a password, too. What the client itself knows of options Varve sets: two of them differently would hide a fault. */
-const parseEventStore = (value: string): Parsed<EventStoreLocation> => {
+function parseEventStore(value: string): Parsed<EventStoreLocation> {
   const [, discover, name, password, hosts = '', query = ''] = EVENT_STORE.exec(value) ?? []
   const nodes = hosts.split(',').flatMap(parseNode)
   if (hosts === '' || nodes.length !== hosts.split(',').length) return bad('is no esdb:// URL: write esdb://user:password@host:2113 (its value is not shown)')
@@ -235,13 +244,13 @@ const parseEventStore = (value: string): Parsed<EventStoreLocation> => {
   }
 }
 
-const parseLog = (value: string): Parsed<PostgresLocation | EventStoreLocation> => {
+function parseLog(value: string): Parsed<PostgresLocation | EventStoreLocation> {
   if (/^esdb(\+discover)?:/i.test(value)) return parseEventStore(value)
   const postgres = parsePostgresUrl(value)
   return postgres.ok ? good({ kind: 'postgres', url: postgres.value }) : bad('is neither a postgres:// nor an esdb:// URL (its value is not shown, since it may hold a password)')
 }
 
-const parseBlobs = (value: string): Parsed<string> => {
+function parseBlobs(value: string): Parsed<string> {
   if (/^s3:/i.test(value)) return bad('names an S3 bucket (s3://), which this Varve cannot use yet: give file:/a/folder')
   const path = /^file:(.+)$/i.exec(value)?.[1]
   if (path === undefined) return bad('names no store for blobs: write file:/a/folder')
@@ -253,21 +262,23 @@ const parseBlobs = (value: string): Parsed<string> => {
   }
 }
 
-const parseCount = (value: string): Parsed<number> =>
-  /^[1-9][0-9]{0,8}$/.test(value) ? good(Number(value)) : bad(`is ${quote(value)}, which is no whole number from 1`)
+function parseCount(value: string): Parsed<number> {
+  return /^[1-9][0-9]{0,8}$/.test(value) ? good(Number(value)) : bad(`is ${quote(value)}, which is no whole number from 1`)
+}
 
-const parseToken = (value: string): Parsed<string> =>
-  /^[A-Za-z0-9._~+/-]+=*$/.test(value) ? good(value) : bad('holds characters that no bearer token can have (its value is not shown)')
+function parseToken(value: string): Parsed<string> {
+  return /^[A-Za-z0-9._~+/-]+=*$/.test(value) ? good(value) : bad('holds characters that no bearer token can have (its value is not shown)')
+}
 
-const oneOf =
-  <T extends string>(choices: readonly T[]) =>
-  (value: string): Parsed<T> => {
+function oneOf<T extends string>(choices: readonly T[]) {
+  return (value: string): Parsed<T> => {
     const found = choices.find((choice) => choice === value)
     return found === undefined ? bad(`is ${quote(value)}: choose one of ${choices.join(', ')}`) : good(found)
   }
+}
 
 /** Levenshtein's distance: how many letters are to be put in, left out or exchanged. */
-const distance = (a: string, b: string): number => {
+function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 0; i < a.length; i += 1) {
     const next = [i + 1]
@@ -280,16 +291,18 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0
 }
 
-const nearest = (name: string): Variable =>
-  VARIABLES.reduce((best, candidate) => (distance(name, candidate) < distance(name, best) ? candidate : best))
+function nearest(name: string): Variable {
+  return VARIABLES.reduce((best, candidate) => (distance(name, candidate) < distance(name, best) ? candidate : best))
+}
 
 /** Kubernetes and Docker describe each service to its neighbours in variables that begin with its name, and one may be called "varve". */
-const isServiceLink = (name: string, value: string): boolean =>
-  /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/.test(name)
-  || (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value))
+function isServiceLink(name: string, value: string): boolean {
+  return /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/.test(name)
+    || (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value))
+}
 
 /** How many bytes stay free on a disk of a given size. */
-export const reserveBytes = (minFree: MinFree, diskBytes: number): number => {
+export function reserveBytes(minFree: MinFree, diskBytes: number): number {
   switch (minFree.kind) {
     case 'bytes':
       return minFree.bytes
@@ -304,14 +317,14 @@ export const reserveBytes = (minFree: MinFree, diskBytes: number): number => {
  * Reads the environment, once, at the start. An empty variable counts as not set (compose files hand over empty ones).
  * Throws ConfigError, which names everything that is wrong.
  */
-export const loadConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: ConfigProblem[] = []
-  const problem = (variable: string, message: string): void => {
+  function problem(variable: string, message: string): void {
     problems.push({ variable, message })
   }
 
   const raw = (variable: Variable): string | undefined => (env[variable] === '' ? undefined : env[variable])
-  const read = <T, D>(variable: Variable, parse: (value: string) => Parsed<T>, fallback: D): T | D => {
+  function read<T, D>(variable: Variable, parse: (value: string) => Parsed<T>, fallback: D): T | D {
     const value = raw(variable)
     if (value === undefined) return fallback
     const parsed = parse(value)

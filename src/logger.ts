@@ -15,7 +15,9 @@ const SECRETS = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie',
 
 const SECRET_PATHS = SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`])
 
-const withoutPasswords = (text: string): string => text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1[redacted]@')
+function withoutPasswords(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1[redacted]@')
+}
 
 type LoggedError = {
   readonly type: string
@@ -30,7 +32,7 @@ type LoggedError = {
  * What is shown of an error. Its other properties are not: those of a Postgres error hold values of the row it is about, which may be
  * a person's name.
  */
-const showError = (error: unknown, depth = 0): unknown => {
+function showError(error: unknown, depth = 0): unknown {
   if (typeof error !== 'object' || error === null || !('message' in error)) return typeof error === 'string' ? withoutPasswords(error) : error
   const shown: LoggedError = {
     type: 'name' in error ? String(error.name) : 'Error',
@@ -46,8 +48,8 @@ const showError = (error: unknown, depth = 0): unknown => {
 }
 
 /** Writes one JSON object a line to standard error. Log an error as `log.error({ err: error }, 'what could not be done')`. */
-export const createLogger = ({ level, destination }: LoggerOptions): Logger =>
-  pino(
+export function createLogger({ level, destination }: LoggerOptions): Logger {
+  return pino(
     {
       level,
       // The process and the machine are known to whoever collects the lines.
@@ -60,3 +62,4 @@ export const createLogger = ({ level, destination }: LoggerOptions): Logger =>
     // Written at once: the last lines before a crash are those that somebody will look for.
     destination ?? openDestination({ dest: 2, sync: true }),
   )
+}

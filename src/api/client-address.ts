@@ -6,7 +6,7 @@ import type { RequestHead } from './request-head.ts'
 export type ClientAddress = { readonly address: string; readonly peer: string }
 
 /** One spelling an address: no zone, IPv6 as RFC 5952 writes it, IPv4 never mapped into IPv6. Undefined: no address. */
-const canonical = (text: string): string | undefined => {
+function canonical(text: string): string | undefined {
   const [address = ''] = text.split('%')
   const version = isIP(address)
   if (version !== 6) return version === 4 ? address : undefined
@@ -17,7 +17,7 @@ const canonical = (text: string): string | undefined => {
 }
 
 /** An address, alone or with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`. */
-const parseHop = (text: string): string | undefined => {
+function parseHop(text: string): string | undefined {
   const [, bracketed, v4] = /^(?:\[([^[\]]+)\]|([0-9.]+))(?::[0-9]{1,5})?$/.exec(text) ?? []
   if (bracketed !== undefined) return isIP(bracketed) === 6 ? canonical(bracketed) : undefined
   return canonical(v4 ?? text)
@@ -27,7 +27,7 @@ const parseHop = (text: string): string | undefined => {
  * The `for` of each element of a Forwarded header (RFC 7239), in order; undefined where an element has none that is an address.
  * A header with a quote that does not end says nothing at all: a client's open quote would swallow what the proxy wrote after it.
  */
-const forwardedHops = (header: string): (string | undefined)[] => {
+function forwardedHops(header: string): (string | undefined)[] {
   const hops: (string | undefined)[] = []
   let hop: string | undefined
   let position = 0
@@ -47,18 +47,20 @@ const forwardedHops = (header: string): (string | undefined)[] => {
   }
 }
 
-const hopsOf = (header: string | string[], parse: (text: string) => (string | undefined)[]): (string | undefined)[] =>
-  parse(typeof header === 'string' ? header : header.join(','))
+function hopsOf(header: string | string[], parse: (text: string) => (string | undefined)[]): (string | undefined)[] {
+  return parse(typeof header === 'string' ? header : header.join(','))
+}
 
-const listed = (header: string): (string | undefined)[] =>
-  header.split(',').map((part) => part.trim()).filter((part) => part !== '').map(parseHop)
+function listed(header: string): (string | undefined)[] {
+  return header.split(',').map((part) => part.trim()).filter((part) => part !== '').map(parseHop)
+}
 
 /**
  * Who sends a request. Each proxy appends the address it was called from, so the list is read from the right, and only for as long as
  * the address that wrote an entry is trusted: what stands further left may be the client's own invention. An entry that is no address
  * ends the reading. X-Forwarded-For counts before Forwarded, which most proxies pass on as the client sent it.
  */
-export const clientAddress = (request: RequestHead, trustedProxies: BlockList): ClientAddress => {
+export function clientAddress(request: RequestHead, trustedProxies: BlockList): ClientAddress {
   const remote = request.socket.remoteAddress ?? ''
   const peer = canonical(remote) ?? remote
   const plain = request.headers['x-forwarded-for']

@@ -61,7 +61,7 @@ const ROUTES: readonly (readonly [RegExp, RouteClass])[] = [
 ]
 
 /** Which class a request belongs to. */
-export const routeClass = (url: string): RouteClass => {
+export function routeClass(url: string): RouteClass {
   const query = url.indexOf('?')
   const path = query < 0 ? url : url.slice(0, query)
   return ROUTES.find(([pattern]) => pattern.test(path))?.[1] ?? 'other'
@@ -70,7 +70,7 @@ export const routeClass = (url: string): RouteClass => {
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** Metrics in a registry of their own, so that two servers in one process do not count together. */
-export const createMetrics = (): Metrics => {
+export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -131,7 +131,7 @@ export const createMetrics = (): Metrics => {
   })
 
   /** Read at each scrape, by what its one label says; what is not told leaves no old figure behind. */
-  const gauge = (name: string, help: string, label: string, read: () => Promise<Iterable<readonly [string, number]>>): void => {
+  function gauge(name: string, help: string, label: string, read: () => Promise<Iterable<readonly [string, number]>>): void {
     new Gauge({
       name,
       help,
@@ -144,7 +144,7 @@ export const createMetrics = (): Metrics => {
     })
   }
   const lags = { events: new Map<string, Lag>(), bytes: new Map<string, Lag>() }
-  const known = async (unit: keyof typeof lags): Promise<[string, number][]> => {
+  async function known(unit: keyof typeof lags): Promise<[string, number][]> {
     const found: [string, number][] = []
     for (const [projection, lag] of lags[unit]) {
       // One that cannot be told takes none of the others along.
@@ -165,14 +165,14 @@ export const createMetrics = (): Metrics => {
 
   /** A labelled child is looked up by a sorted and joined key at every use; the hot path keeps them. */
   const kept = new Map<string, (seconds: number, end: RequestEnd) => void>()
-  const countFor = (method: string, route: RouteClass, status: string): ((seconds: number, end: RequestEnd) => void) => {
+  function countFor(method: string, route: RouteClass, status: string): ((seconds: number, end: RequestEnd) => void) {
     const key = `${method} ${route} ${status}`
     const found = kept.get(key)
     if (found !== undefined) return found
     const counter = requests.labels({ method, route, status })
     const histogram = requestSeconds.labels({ method, route })
     const [receivedHere, sentHere] = [received.labels({ route }), sent.labels({ route })]
-    const made = (seconds: number, { receivedBytes, sentBytes }: RequestEnd): void => {
+    function made(seconds: number, { receivedBytes, sentBytes }: RequestEnd): void {
       counter.inc()
       histogram.observe(seconds)
       receivedHere.inc(Math.max(0, receivedBytes))

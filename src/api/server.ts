@@ -55,7 +55,7 @@ const TLS_POLL_MS = 1_000
 /** Longer than the 60 s of a proxy in front, so that it is never us who close a connection that it is about to use. */
 const KEEP_ALIVE_MS = 75_000
 
-const secureParts = async ({ certFile, keyFile }: NonNullable<Config['tls']>): Promise<{ readonly cert: Buffer; readonly key: Buffer }> => {
+async function secureParts({ certFile, keyFile }: NonNullable<Config['tls']>): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
   const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)])
   // Throws where they are no certificate and no key, or do not belong together.
   createSecureContext({ cert, key })
@@ -63,21 +63,21 @@ const secureParts = async ({ certFile, keyFile }: NonNullable<Config['tls']>): P
 }
 
 /** Changes when one of the files is written or replaced, also behind a symbolic link, as Kubernetes does it. */
-const version = async (files: NonNullable<Config['tls']>): Promise<string> => {
+async function version(files: NonNullable<Config['tls']>): Promise<string> {
   const found = await Promise.all([files.certFile, files.keyFile].map((file) => stat(file, { bigint: true })))
   return found.map(({ ino, mtimeNs, size }) => `${ino} ${mtimeNs} ${size}`).join(' ')
 }
 
 /** Calls `use` with each new pair that is whole; a bad one is logged once and the old stays. */
-const followTlsFiles = (
+function followTlsFiles(
   files: NonNullable<Config['tls']>,
   first: string,
   use: (parts: { readonly cert: Buffer; readonly key: Buffer }) => void,
   log: ServerLog,
-): NodeJS.Timeout => {
+): NodeJS.Timeout {
   let seen = first
   let busy = false
-  const look = async (): Promise<void> => {
+  async function look(): Promise<void> {
     // Before the reading: a change in between is then seen the next time.
     const now = await version(files).catch((error: unknown) => String(error))
     if (now === seen) return
@@ -99,26 +99,30 @@ const followTlsFiles = (
 }
 
 /** Its code, where it has one. Not by `instanceof`: errors of Node's own may be of another realm. */
-const errorCode = (error: object): unknown => ('code' in error ? error.code : undefined)
+function errorCode(error: object): unknown {
+  return 'code' in error ? error.code : undefined
+}
 
 const BROKEN = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message: 'this is no request that is understood here' }] })
 
 /** The whole answer to what is no request, so that it, too, is one that a client of the registry can read. */
-const brokenAnswer = (status: string, head = false): string =>
-  `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${BROKEN.length}\r\n\r\n${head ? '' : BROKEN}`
+function brokenAnswer(status: string, head = false): string {
+  return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${BROKEN.length}\r\n\r\n${head ? '' : BROKEN}`
+}
 
 /** Whether what could not be read began as a HEAD, whose answer has no body. */
-const wasHead = (error: object): boolean =>
-  'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.subarray(0, 5).toString('latin1') === 'HEAD '
+function wasHead(error: object): boolean {
+  return 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.subarray(0, 5).toString('latin1') === 'HEAD '
+}
 
 /** Whether a request is one that is spoken here: its version, one Host (RFC 9112 §3.2), and no coding of its body but chunks (§6.1). */
-const isUnderstood = ({ rawHeaders, headers, httpVersion }: IncomingMessage): boolean => {
+function isUnderstood({ rawHeaders, headers, httpVersion }: IncomingMessage): boolean {
   const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length
   const spoken = (httpVersion === '1.1' && hosts === 1) || (httpVersion === '1.0' && hosts <= 1)
   return spoken && (headers['transfer-encoding'] ?? 'chunked').toLowerCase() === 'chunked'
 }
 
-const refusal = (error: object): string => {
+function refusal(error: object): string {
   switch (errorCode(error)) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return '408 Request Timeout'
@@ -131,9 +135,9 @@ const refusal = (error: object): string => {
   }
 }
 
-const listening = (server: Server, { host, port }: Config['listen']): Promise<void> =>
-  new Promise((done, failed) => {
-    const refused = (error: Error): void => {
+function listening(server: Server, { host, port }: Config['listen']): Promise<void> {
+  return new Promise((done, failed) => {
+    function refused(error: Error): void {
       const code = errorCode(error)
       const reason =
         code === 'EADDRINUSE' ? 'another program listens there'
@@ -148,16 +152,17 @@ const listening = (server: Server, { host, port }: Config['listen']): Promise<vo
       done()
     })
   })
+}
 
 /** Puts `direct` before node:http: it gets each new connection, and hands over those that are not for it. */
-const interpose = (
+function interpose(
   server: Server,
   event: 'connection' | 'secureConnection',
   { direct, track, bodyIdleMs }: { readonly direct: NonNullable<HttpServerOptions['direct']>; readonly track: (socket: Socket) => void; readonly bodyIdleMs: number },
-): DirectConnections => {
+): DirectConnections {
   const theirs = server.listeners(event)
   server.removeAllListeners(event)
-  const handOver = (socket: Socket): void => {
+  function handOver(socket: Socket): void {
     for (const listener of theirs) listener.call(server, socket)
   }
   const directly = direct({ handOver, keepAliveMs: KEEP_ALIVE_MS, bodyIdleMs })
@@ -168,9 +173,9 @@ const interpose = (
 }
 
 /** Cuts clients that stopped in the middle of a body. What came and was not read yet is our slowness, not theirs. */
-const cutIdleBodies = (responses: ReadonlySet<ServerResponse>, idleMs: number): NodeJS.Timeout => {
+function cutIdleBodies(responses: ReadonlySet<ServerResponse>, idleMs: number): NodeJS.Timeout {
   const seen = new WeakMap<IncomingMessage, { readonly bytes: number; readonly at: number }>()
-  const sweep = (): void => {
+  function sweep(): void {
     const now = performance.now()
     for (const { req: request } of responses) {
       if (request.complete || request.destroyed) continue
@@ -184,7 +189,8 @@ const cutIdleBodies = (responses: ReadonlySet<ServerResponse>, idleMs: number): 
 }
 
 /** Listens for HTTP, or for HTTPS where there is a certificate, whose files are read again when they change. */
-export const startHttpServer = async ({ listen, tls, handler, direct, log, headersTimeoutMs = 60_000, bodyIdleTimeoutMs = 60_000 }: HttpServerOptions): Promise<HttpServer> => {
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { listen, tls, handler, direct, log, headersTimeoutMs = 60_000, bodyIdleTimeoutMs = 60_000 } = options
   const settings = {
     // Node's 300 s would end the upload of a large layer over a slow line.
     requestTimeout: 0,
@@ -204,7 +210,7 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
   const responses = new Set<ServerResponse>()
   const onSocket = new WeakMap<Duplex, ServerResponse>()
 
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+  function answer(request: IncomingMessage, response: ServerResponse): void {
     responses.add(response)
     onSocket.set(request.socket, response)
     if (stopping) response.shouldKeepAlive = false
@@ -258,7 +264,7 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
 
   const sockets = new Set<Socket>()
   let lastClosed: (() => void) | undefined
-  const track = (socket: Socket): void => {
+  function track(socket: Socket): void {
     sockets.add(socket)
     socket.on('close', () => {
       sockets.delete(socket)
@@ -300,7 +306,7 @@ export const startHttpServer = async ({ listen, tls, handler, direct, log, heade
   const port = typeof bound === 'object' && bound !== null ? bound.port : listen.port
   const host = isIPv6(listen.host) ? `[${listen.host}]` : listen.host
 
-  const close = async (deadlineMs: number): Promise<void> => {
+  async function close(deadlineMs: number): Promise<void> {
     stopping = true
     clearInterval(follower)
     for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false
