@@ -32,7 +32,13 @@ describe('without a metrics token', () => {
     const answer = await wire.sound('GET', path, { anonymous: true })
     expect([answer.status, JSON.parse(answer.body.toString())]).toEqual([200, body])
     expect((await wire.sound('HEAD', path, { anonymous: true })).status).toBe(200)
-    for (const method of ['POST', 'PUT', 'DELETE']) expect(await wire.asked(method, path, { body: 'x' })).toBe('404 NAME_UNKNOWN')
+  })
+
+  test.each(['/healthz', '/readyz', '/metrics'])('%s is only read', async (path) => {
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+      const answer = await wire.sound(method, path, { anonymous: true, ...(method === 'OPTIONS' ? {} : { body: 'x' }) })
+      expect([method, answer.status, answer.headers.allow]).toEqual([method, 405, 'GET, HEAD'])
+    }
   })
 
   /** A line of the metrics, by its beginning. */

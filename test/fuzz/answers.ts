@@ -10,7 +10,7 @@ const REFERENCE = [NAME, DIGEST, '400 MANIFEST_INVALID', '404 MANIFEST_UNKNOWN']
 const UPLOAD = [NAME, '404 BLOB_UPLOAD_UNKNOWN'] as const
 const CHUNK = ['400 BLOB_UPLOAD_INVALID', '400 SIZE_INVALID', '416 BLOB_UPLOAD_INVALID'] as const
 const PIECES = ['206', '304', '416 SIZE_INVALID'] as const
-const SERVICE = { GET: ['200', '304'], HEAD: ['200', '304'], OPTIONS: ['200'] } as const
+const SERVICE = { GET: ['200', '304'], HEAD: ['200', '304'] } as const
 
 /** Who may read may ask for the head alone. A head has no parts, and no code. */
 const read = (...answers: readonly string[]) => ({
@@ -73,6 +73,6 @@ export function routeOf(path: string): Route {
 export function answersTo(route: Route, method: string): readonly string[] {
   const methods = ANSWERS[route]
   if (Object.hasOwn(methods, method)) return methods[method] ?? []
-  if (route === 'other' || methods === SERVICE || route === 'token' || route === 'page' || route === 'nothing') return ['404 NAME_UNKNOWN']
+  if (route === 'other' || route === 'token' || route === 'page' || route === 'nothing') return ['404 NAME_UNKNOWN']
   return ['405 UNSUPPORTED']
 }

@@ -1,6 +1,8 @@
 import { timingSafeEqual } from 'node:crypto'
 import { Router } from 'express'
 import type { Metrics } from '../metrics.ts'
+import { notAllowed, refused } from '../oci/exchange.ts'
+import { send } from '../reply.ts'
 
 /** What keeps this process from serving, in words, or nothing. A shared part that is away is not among it. */
 export type Readiness = () => readonly string[]
@@ -23,6 +25,7 @@ export function healthRoutes(readiness: Readiness, metrics: Metrics, metricsToke
     const { contentType, body } = await metrics.render()
     response.set('Content-Type', contentType).send(body)
   })
+  router.all(['/healthz', '/readyz', '/metrics'], (request, response) => send(request, response, refused(notAllowed())))
   return router
 }
 

@@ -1,4 +1,4 @@
-import { ociErrors } from '../../oci/errors.ts'
+import { ociErrors, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/names.ts'
 import { json } from '../reply.ts'
@@ -16,6 +16,11 @@ export type Exchange = Requester & {
 
 /** A request that names a repository. */
 export type RepositoryExchange = Exchange & { readonly name: RepositoryName }
+
+/** The path knows other methods (RFC 9110 §15.5.6). */
+export function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
+  return refusal('UNSUPPORTED', 'the method is not supported here', { status: 405, headers: { Allow: methods.join(', ') } })
+}
 
 /** The specification's error document. */
 export function refused({ code, message, detail, status, headers }: Refusal): Reply {

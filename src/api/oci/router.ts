@@ -11,7 +11,7 @@ import { isUnavailable } from '../unavailable.ts'
 import { getBlob, getManifest } from './content.ts'
 import { notLetIn, unauthorized } from './challenge.ts'
 import { json } from '../reply.ts'
-import { refused } from './exchange.ts'
+import { notAllowed, refused } from './exchange.ts'
 import type { Reply } from '../reply.ts'
 import type { Exchange, RepositoryExchange } from './exchange.ts'
 import { listReferrers, listRepositories, listTags } from './lists.ts'
@@ -96,10 +96,6 @@ function ping(registry: Registry, { subject, scope }: Exchange): Answer {
 }
 
 const isRead = (request: RequestHead): boolean => request.method === 'GET' || request.method === 'HEAD'
-
-function notAllowed(methods: readonly string[] = ['GET', 'HEAD']): Refusal {
-  return refusal('UNSUPPORTED', 'the method is not supported here', { status: 405, headers: { Allow: methods.join(', ') } })
-}
 
 /** A request's body. */
 export type Body = {
