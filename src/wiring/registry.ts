@@ -1,0 +1,104 @@
+import type { Metrics } from '../api/metrics.ts'
+import type { Registry } from '../api/registry.ts'
+import { createSettings } from '../api/settings.ts'
+import { SERVICE } from '../api/token/token.ts'
+import type { Opened } from '../cli/opened.ts'
+import { createAccessRecorder } from '../commands/activity/record-access.ts'
+import { startPullRecorder } from '../commands/activity/record.ts'
+import { createHandler } from '../commands/handle.ts'
+import { bearerChallenge } from '../identity/tokens/challenge.ts'
+import { comparePositions, positionNumber } from '../ports/position.ts'
+import type { Position } from '../ports/position.ts'
+import { startReadModels } from '../projections/follower.ts'
+import type { ReadModels } from '../projections/follower.ts'
+import { createPool } from '../storage/postgres/pool.ts'
+import { openUploadSessions } from '../storage/upload-sessions.ts'
+
+/** A request waits this long for the log, and an answer for its position to be visible. */
+const PATIENCE_MS = 10_000
+
+export type StartedRegistry = Awaited<ReturnType<typeof startRegistry>>
+
+/** Starts what folds the log and what records into it: all that the doors of /v2 work with, once the read models have what the log has. */
+export async function startRegistry(options: {
+  readonly opened: Opened
+  readonly boot: string
+  readonly release: string
+  readonly metrics: Metrics
+  readonly publicUrl: () => string
+}) {
+  const { opened, boot, release, metrics, publicUrl } = options
+  const { config, logger, connection, pool, log, blobs, sealer, reads } = opened
+  const queryPool = createPool({
+    ...connection,
+    max: 12,
+    application_name: 'varve requests',
+    query_timeout: PATIENCE_MS,
+    // What requests write through it are sessions of uploads and browsers, which a crash may take.
+    options: '-c synchronous_commit=off',
+  })
+  const readModels = await startReadModels({ pool, queryPool, log, reads, logger })
+  await catchUp(opened, readModels)
+  measureLag(opened, readModels, metrics)
+  const recording = { log, boot, now: Date.now, timeoutMs: PATIENCE_MS }
+  const recorder = await startPullRecorder({ ...recording, release, maxPullsPerEvent: config.pullsPerEvent ?? Infinity })
+  const access = createAccessRecorder(recording)
+
+  async function visible(position: Position, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<boolean> {
+    const isVisible = await readModels.visible(position, signal)
+    if (!isVisible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
+    return isVisible
+  }
+
+  const registry: Registry = {
+    reader: readModels.reader,
+    identity: readModels.identity,
+    queries: readModels.queries,
+    decisionRows: readModels.decisionRows,
+    handle: createHandler(log),
+    recorder,
+    access,
+    blobs,
+    sessions: await openUploadSessions(queryPool),
+    visible,
+    sparse: config.sparse === 'accept',
+    challenge: (needed, error) =>
+      bearerChallenge({ realm: `${publicUrl()}/service/token`, service: SERVICE, needed, ...(error === undefined ? {} : { error }) }),
+    settings: createSettings(readModels.identity, sealer),
+    now: () => new Date(),
+    logger,
+    metrics,
+  }
+
+  return {
+    registry,
+    readModels,
+    queryPool,
+    /** Once no request comes any more: what was recorded is durable before. */
+    async close(): Promise<void> {
+      await recorder.drain()
+      await access.drain()
+      await readModels.close()
+      await queryPool.end()
+    },
+  }
+}
+
+/** What was answered 201 before a crash must be there before anybody asks for it. */
+async function catchUp({ log, logger }: Opened, readModels: ReadModels): Promise<void> {
+  const head = await log.head()
+  const isVisible = async () => head === undefined || readModels.visible(head, AbortSignal.timeout(PATIENCE_MS))
+  while (!(await isVisible()) && readModels.failure() === undefined) logger.info('the read models catch up')
+  if (readModels.failure() !== undefined) throw new Error('the read models cannot be folded', { cause: readModels.failure() })
+}
+
+function measureLag({ config, log }: Opened, readModels: ReadModels, metrics: Metrics): void {
+  for (const name of ['catalogue', 'trail'] as const) {
+    const lag = async (): Promise<number> => {
+      const [last, done] = [await log.head(), readModels.checkpoints()[name]]
+      if (last === undefined || done === undefined || comparePositions(last, done) <= 0) return 0
+      return Number(positionNumber(last) - positionNumber(done))
+    }
+    metrics.watchLag(name, lag, config.log?.kind === 'eventstoredb' ? 'bytes' : 'events')
+  }
+}
