@@ -61,13 +61,18 @@ const PROBES: readonly Probe[] = [
   probe('PUT /projects/{project}/metadatas/public', '400 BAD_REQUEST', 'metadata:update', {}),
   probe('DELETE /projects/{project}/metadatas/public', '400 BAD_REQUEST', 'metadata:delete'),
   probe('GET /projects/{project}/robots', '200', 'robot:list'),
-  probe('POST /projects/{project}/robots', '400 BAD_REQUEST', 'robot:create', { name: 'new', access: [{ resource: 'nothing', action: 'pull' }] }),
+  probe('POST /projects/{project}/robots', '400 BAD_REQUEST', 'robot:create', {
+    name: 'new',
+    access: [{ resource: 'nothing', action: 'pull' }],
+  }),
   probe('GET /projects/{project}/robots/{robot}', '200', 'robot:read', undefined, aRobot),
   probe('PUT /projects/{project}/robots/{robot}', '200', 'robot:update', { disable: true }, aRobot),
   probe('DELETE /projects/{project}/robots/{robot}', '200', 'robot:delete', undefined, aRobot),
   probe('GET /robots?q=Level%3Dproject,ProjectID%3D{number}', '200', 'robot:list'),
   probe('POST /robots', '400 BAD_REQUEST', 'robot:create', undefined, {
-    sent: (_world, project) => ({ body: JSON.stringify({ name: 'new', level: 'project', permissions: permissionsOf(project, 'nothing') }) }),
+    sent(_world, project) {
+      return { body: JSON.stringify({ name: 'new', level: 'project', permissions: permissionsOf(project, 'nothing') }) }
+    },
   }),
   probe('GET /robots/{robot}', '200', 'robot:read', undefined, aRobotByItself),
   probe('PUT /robots/{robot}', '200', 'robot:update', undefined, {
@@ -92,7 +97,8 @@ describe('what each may do in a project', () => {
   it('is what they are told of their own permissions, in every cell of the tables', async () => {
     for (const project of PROJECTS) {
       for (const caller of CALLERS) {
-        const response = await world.ask(caller, project, 'GET', `/api/v2.0/users/current/permissions?relative=true&scope=/project/${world.thing(project, 'number')}`)
+        const scope = `/project/${world.thing(project, 'number')}`
+        const response = await world.ask(caller, project, 'GET', `/api/v2.0/users/current/permissions?relative=true&scope=${scope}`)
         if (caller === 'nobody') {
           expect(response.status).toBe(401)
           continue
@@ -100,7 +106,8 @@ describe('what each may do in a project', () => {
         const shown = (await response.json()) as readonly { readonly resource: string; readonly action: string }[]
         const found = new Set(shown.map(({ resource, action }) => `${resource === '.' ? 'project' : resource}:${action}`))
         const texts = EVERYTHING.map(({ resource, action }) => `${resource}:${action}`)
-        expect([project, caller, texts.filter((text) => found.has(text))]).toEqual([project, caller, texts.filter((text) => mayIn(project, caller, permission(text)))])
+        const wanted = texts.filter((text) => mayIn(project, caller, permission(text)))
+        expect([project, caller, texts.filter((text) => found.has(text))]).toEqual([project, caller, wanted])
       }
     }
   })
@@ -110,13 +117,17 @@ describe('what each may do in a project', () => {
     const wanted: string[] = []
     for (const project of PROJECTS) {
       for (const caller of CALLERS) {
-        const listed = (await (await world.ask(caller, project, 'GET', '/api/v2.0/projects')).json()) as readonly { readonly name: string }[]
+        const response = await world.ask(caller, project, 'GET', '/api/v2.0/projects')
+        const listed = (await response.json()) as readonly { readonly name: string }[]
         const names = listed.map(({ name }) => name).sort()
         const counted = await world.ask(caller, project, 'GET', '/api/v2.0/statistics')
         const { private_project_count: hidden, public_project_count: open } = (await counted.json()) as Readonly<Record<string, number>>
         found.push(`${project} ${caller}: ${names.join()} ${counted.status} ${hidden} ${open}`)
-        // A robot of one project sees none of the other's, which it is asked in here as well.
-        const reads = (['library', 'other', 'private', 'public'] as const).filter((each) => mayIn(each, caller, permission('project:read')) && (each === project || each === 'public' || ROBOTS[caller]?.where !== 'own'))
+        const reads = (['library', 'other', 'private', 'public'] as const).filter((each) => {
+          // A robot of one project sees none of the other's, which it is asked in here as well.
+          const isSeen = each === project || each === 'public' || ROBOTS[caller]?.where !== 'own'
+          return isSeen && mayIn(each, caller, permission('project:read'))
+        })
         const hiddenCount = reads.filter((each) => each !== 'public').length
         wanted.push(`${project} ${caller}: ${reads.join()} ${caller === 'nobody' ? '401 undefined undefined' : `200 ${hiddenCount} 1`}`)
       }
@@ -132,7 +143,8 @@ describe('what each may do in a project', () => {
         if (!mayIn(project, caller, permission('project:read'))) continue
         const summary = (await (await world.ask(caller, project, 'GET', `/api/v2.0/projects/${project}/summary`)).json()) as object
         found.push(`${project} ${caller}: ${'quota' in summary} ${'guest_count' in summary}`)
-        wanted.push(`${project} ${caller}: ${mayIn(project, caller, permission('quota:read'))} ${mayIn(project, caller, permission('member:list'))}`)
+        const [limits, members] = ['quota:read', 'member:list'].map((text) => mayIn(project, caller, permission(text)))
+        wanted.push(`${project} ${caller}: ${String(limits)} ${String(members)}`)
       }
     }
     expect(found).toEqual(wanted)

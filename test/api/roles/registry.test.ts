@@ -21,7 +21,12 @@ const CHUNK = 'abc'
 const [PULL, PUSH] = [permission('repository:pull'), permission('repository:push')]
 
 const probe = (door: string, action: string, passes: string, more: Partial<Probe> = {}): Probe => ({
-  door, needs: `repository:${action}`, sees: 'repository:pull', passes, named: ({ thing }, project) => ({ digest: thing(project, 'digest'), layer: thing(project, 'layer') }), ...more,
+  door,
+  needs: `repository:${action}`,
+  sees: 'repository:pull',
+  passes,
+  named: ({ thing }, project) => ({ digest: thing(project, 'digest'), layer: thing(project, 'layer') }),
+  ...more,
 })
 
 const upload = (method: string, passes: string, query = '', more: Partial<Probe> = {}): Probe =>
@@ -55,7 +60,10 @@ const PROBES: readonly Probe[] = [
   probe('HEAD /v2/{project}/app/manifests/v1', 'pull', '200'),
   probe('GET /v2/{project}/app/manifests/{digest}', 'pull', '200'),
   // Whether a name is taken is told to whoever might create the project, also below.
-  probe('PUT /v2/{project}/app/manifests/again', 'push', '201', { hidden: '403', sent: ({ thing }, project) => ({ type: OCI_MANIFEST, body: thing(project, 'manifest') }) }),
+  probe('PUT /v2/{project}/app/manifests/again', 'push', '201', {
+    hidden: '403',
+    sent: ({ thing }, project) => ({ type: OCI_MANIFEST, body: thing(project, 'manifest') }),
+  }),
   probe('DELETE /v2/{project}/app/manifests/{tag}', 'delete', '202', { named: manifestToDelete }),
   probe('DELETE /v2/{project}/app/manifests/{digest}', 'delete', '202', { named: manifestToDelete }),
   probe('GET /v2/{project}/app/blobs/{layer}', 'pull', '200'),
@@ -95,7 +103,8 @@ describe('what each may do in a repository', () => {
     const wanted: string[] = []
     for (const project of PROJECTS) {
       for (const caller of CALLERS) {
-        const { status } = await world.ask(caller, project, 'POST', `/v2/other/app/blobs/uploads/?mount=${world.thing(project, 'layer')}&from=${project}/app`)
+        const mounted = `mount=${world.thing(project, 'layer')}&from=${project}/app`
+        const { status } = await world.ask(caller, project, 'POST', `/v2/other/app/blobs/uploads/?${mounted}`)
         const admitted = mayIn(project, caller, PULL) ? '201' : '202'
         found.push(`${project} ${caller}: ${status}`)
         wanted.push(`${project} ${caller}: ${mayIn('other', caller, PUSH) ? admitted : caller === 'nobody' ? '401' : '403'}`)
@@ -111,10 +120,12 @@ describe('what each may do in a repository', () => {
     const wanted: string[] = []
     for (const project of PROJECTS) {
       for (const caller of CALLERS) {
-        const response = await world.ask(caller, project, 'GET', `/service/token?service=varve&scope=repository:${project}/app:pull,push,delete`)
+        const scope = `repository:${project}/app:pull,push,delete`
+        const response = await world.ask(caller, project, 'GET', `/service/token?service=varve&scope=${scope}`)
         const { access } = claimsOf(((await response.json()) as { readonly token: string }).token)
         found.push(`${project} ${caller}: ${access.flatMap(({ actions }) => actions).sort().join()}`)
-        wanted.push(`${project} ${caller}: ${['delete', 'pull', 'push'].filter((action) => mayIn(project, caller, { resource: 'repository', action })).join()}`)
+        const given = ['delete', 'pull', 'push'].filter((action) => mayIn(project, caller, { resource: 'repository', action }))
+        wanted.push(`${project} ${caller}: ${given.join()}`)
       }
     }
     expect(found).toEqual(wanted)
@@ -128,7 +139,8 @@ describe('what each may do in a repository', () => {
         const response = await world.ask(caller, project, 'GET', '/v2/_catalog')
         const { repositories } = (await response.json()) as { readonly repositories?: readonly string[] }
         found.push(`${project} ${caller}: ${response.status} ${String(repositories?.includes(`${project}/app`))}`)
-        wanted.push(`${project} ${caller}: ${caller === 'nobody' ? '401 undefined' : `200 ${mayIn(project, caller, permission('repository:list'))}`}`)
+        const answer = caller === 'nobody' ? '401 undefined' : `200 ${mayIn(project, caller, permission('repository:list'))}`
+        wanted.push(`${project} ${caller}: ${answer}`)
       }
     }
     expect(found).toEqual(wanted)

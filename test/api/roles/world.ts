@@ -32,11 +32,14 @@ export async function startWorld() {
   })
   if (auditor.status !== 200) throw new Error(`no auditor: ${auditor.status}`)
 
-  await makeProject(server, 'other', 'private', Object.fromEntries(USERS.filter((name) => name !== 'system-auditor').map((name) => [name.toLowerCase(), 'developer'])))
+  const developers = USERS.filter((name) => name !== 'system-auditor')
+  await makeProject(server, 'other', 'private', Object.fromEntries(developers.map((name) => [name.toLowerCase(), 'developer'])))
   for (const project of PROJECTS) {
     await makeProject(server, project, project)
     let member = 0
-    for (const [role, id] of Object.entries(ROLE_IDS)) member = await admin.make(`/projects/${project}/members`, { role_id: id, member_user: { username: role.toLowerCase() } })
+    for (const [role, id] of Object.entries(ROLE_IDS)) {
+      member = await admin.make(`/projects/${project}/members`, { role_id: id, member_user: { username: role.toLowerCase() } })
+    }
     const { digest, bytes, configDigest, layerDigest } = await registry.pushImage(`${project}/app`, 'v1', Buffer.from(`of ${project}`))
     const { config } = JSON.parse(bytes.toString()) as { config: { size: number } }
     const subject = { mediaType: OCI_MANIFEST, digest, size: bytes.length }
@@ -46,13 +49,12 @@ export async function startWorld() {
   }
   for (const [name, { where, access }] of Object.entries(ROBOTS)) {
     const listed = Object.entries(access).flatMap(([resource, actions]) => actions.map((action) => ({ resource, action })))
-    if (where === '/') arrive(name, await makeRobotWith(server, name, 'system', { kind: 'system', namespace: '/', access: listed }))
-    else if (where === 'own') for (const project of PROJECTS) arrive(`${name} of ${project}`, await makeRobotWith(server, name, 'project', { kind: 'project', namespace: project, access: listed }))
-    else arrive(name, await makeRobotWith(server, name, where === '*' ? 'system' : 'project', { kind: 'project', namespace: where, access: listed }))
-  }
-
-  function arrive(name: string, { authorization }: { readonly authorization: string }): void {
-    authorizations.set(name, authorization)
+    const level = where === '/' || where === '*' ? 'system' : 'project'
+    for (const namespace of where === 'own' ? PROJECTS : [where]) {
+      const kind = where === '/' ? 'system' : 'project'
+      const { authorization } = await makeRobotWith(server, name, level, { kind, namespace, access: listed })
+      authorizations.set(where === 'own' ? `${name} of ${namespace}` : name, authorization)
+    }
   }
 
   return {
@@ -78,7 +80,10 @@ export async function startWorld() {
       if (authorization === undefined && caller !== 'nobody') throw new Error(`nobody is called ${caller}`)
       return fetch(`${server.url}${path}`, {
         method,
-        headers: { ...(authorization === undefined ? {} : { Authorization: authorization }), ...(type === undefined ? {} : { 'Content-Type': type }) },
+        headers: {
+          ...(authorization === undefined ? {} : { Authorization: authorization }),
+          ...(type === undefined ? {} : { 'Content-Type': type }),
+        },
         ...(body === undefined ? {} : { body }),
       })
     },
