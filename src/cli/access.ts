@@ -5,6 +5,7 @@ import { SETTINGS } from '../commands/settings/known.ts'
 import { parseRepositoryName, splitRepositoryName } from '../oci/names.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { parsePosition } from '../ports/position.ts'
+import type { Position } from '../ports/position.ts'
 import { parseTime } from '../ports/time.ts'
 import { reachDocument, whoDocument } from '../projections/access-documents.ts'
 import type { AnswerHead } from '../projections/access-documents.ts'
@@ -18,16 +19,12 @@ import { caughtUp } from './caught-up.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 import { outputGone, print } from './output.ts'
 import { printable, tableLine, widthsOf } from './table.ts'
+import { misused } from './usage.ts'
 
 const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 const PAGE = 500
 
 type Options = { readonly repository?: string; readonly action?: string; readonly user?: string; readonly robot?: string; readonly at?: string; readonly json?: boolean }
-
-/** A question that cannot be answered. */
-class QuestionError extends Error {
-  override readonly name = 'QuestionError'
-}
 
 export function accessCommand(program: Command, withRegistry: WithRegistry): void {
   program
@@ -39,35 +36,24 @@ export function accessCommand(program: Command, withRegistry: WithRegistry): voi
     .option('--robot <name or id>', 'the same of a robot')
     .option('--at <time or position>', 'then: RFC 3339, such as 2026-11-01T12:00:00Z, or a position (now unless said)')
     .option('--json', "as JSON, a line a page, as the API's answers are")
-    .action(withRegistry(run))
+    .action(withRegistry(answer))
 }
 
-async function run(opened: Opened, options: Options): Promise<number> {
-  try {
-    await answer(opened, options)
-    return 0
-  } catch (error) {
-    if (!(error instanceof QuestionError)) throw error
-    process.stderr.write(`varve: ${error.message}\n`)
-    return 2
-  }
-}
-
-async function answer(opened: Opened, options: Options): Promise<void> {
+async function answer(opened: Opened, options: Options): Promise<number> {
   const { repository, action, user, robot, at, json } = options
-  if (repository === undefined && user === undefined && robot === undefined) refuse('name a --repository, a --user or a --robot')
-  if (user !== undefined && robot !== undefined) refuse('--user and --robot exclude each other')
-  if (repository !== undefined && action === undefined) refuse(`--repository needs an --action: ${ACTIONS.join(', ')}`)
-  const name = repository === undefined ? undefined : (parseRepositoryName(repository) ?? refuse(`--repository: ${repository} is no repository's name, such as team/app`))
-  const asked = at === undefined ? undefined : (parsePosition(at) ?? parseTime(at) ?? refuse(`--at: ${at} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`))
-  const actions = action === undefined ? ACTIONS : [ACTIONS.find((each) => each === action) ?? refuse(`--action is one of ${ACTIONS.join(', ')}, not ${action}`)]
+  if (repository === undefined && user === undefined && robot === undefined) misused('name a --repository, a --user or a --robot')
+  if (user !== undefined && robot !== undefined) misused('--user and --robot exclude each other')
+  if (repository !== undefined && action === undefined) misused(`--repository needs an --action: ${ACTIONS.join(', ')}`)
+  const name = repository === undefined ? undefined : repositoryOf(repository)
+  const asked = at === undefined ? undefined : timeOf(at)
+  const actions = action === undefined ? ACTIONS : [actionOf(action)]
 
-  const head = (await opened.log.head()) ?? refuse('the log is empty')
+  const head = (await opened.log.head()) ?? misused('the log is empty')
   const schema = await caughtUp(opened, catalogueGroup, head)
   const rows = createRows(opened.pool, () => schema)
   const queries = accessQueries(rows)
   const moment = await momentOf(opened.log, queries, asked, head, new Date())
-  if ('refused' in moment) refuse(`--at: ${moment.reason}`)
+  if ('refused' in moment) misused(`--at: ${moment.reason}`)
   const show = json === true ? printJson : printTable
   const subject = user === undefined && robot === undefined ? undefined : await subjectThen(rows, queries, options, moment)
   const rolesVersion = await queries.rolesVersion(moment)
@@ -87,26 +73,35 @@ async function answer(opened: Opened, options: Options): Promise<void> {
       (found, isFirst) => show(reachDocument(answered(undefined), subject, found), isFirst, reachRows(found)),
     )
   }
+  return 0
 }
 
-function refuse(message: string): never {
-  throw new QuestionError(message)
+function repositoryOf(text: string): RepositoryName {
+  return parseRepositoryName(text) ?? misused(`--repository: ${text} is no repository's name, such as team/app`)
+}
+
+function timeOf(text: string): Position | Date {
+  return parsePosition(text) ?? parseTime(text) ?? misused(`--at: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
+}
+
+function actionOf(text: string): Action {
+  return ACTIONS.find((each) => each === text) ?? misused(`--action is one of ${ACTIONS.join(', ')}, not ${text}`)
 }
 
 async function projectThen(queries: AccessQueries, repository: RepositoryName, moment: Moment): Promise<{ readonly id: string; readonly name: string }> {
   const { project: name } = splitRepositoryName(repository)
-  return { id: (await queries.projectThen(name, moment)) ?? refuse(`--repository: there was no project ${name} then`), name }
+  return { id: (await queries.projectThen(name, moment)) ?? misused(`--repository: there was no project ${name} then`), name }
 }
 
 async function subjectThen(rows: Rows, queries: AccessQueries, { user, robot = '' }: Options, moment: Moment): Promise<SubjectThen> {
   if (user === undefined) {
     const prefix = await robotPrefix(rows)
     const name = robot.startsWith(prefix) ? robot.slice(prefix.length) : robot
-    return (await queries.robotThen(name, moment)) ?? refuse(`--robot: there was no robot ${robot} then`)
+    return (await queries.robotThen(name, moment)) ?? misused(`--robot: there was no robot ${robot} then`)
   }
   const [found, other] = await queries.usersThen(user, moment)
-  if (other !== undefined) refuse(`--user: two users of then have had the name ${user}: ask by id`)
-  return found ?? refuse(`--user: there was no user ${user} then`)
+  if (other !== undefined) misused(`--user: two users of then have had the name ${user}: ask by id`)
+  return found ?? misused(`--user: there was no user ${user} then`)
 }
 
 async function robotPrefix(rows: Rows): Promise<string> {

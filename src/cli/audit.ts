@@ -14,6 +14,7 @@ import { csvPrinter, jsonPrinter, tablePrinter } from './audit-printers.ts'
 import { caughtUp } from './caught-up.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 import { outputGone, print } from './output.ts'
+import { misused } from './usage.ts'
 
 const PAGE = 1_000
 const TABLE_LIMIT = 1_000
@@ -32,11 +33,6 @@ type Options = {
   readonly json?: boolean
 }
 
-/** A filter that says nothing that can be looked for. */
-class FilterError extends Error {
-  override readonly name = 'FilterError'
-}
-
 export function auditCommand(program: Command, withRegistry: WithRegistry): void {
   program
     .command('audit')
@@ -52,24 +48,13 @@ export function auditCommand(program: Command, withRegistry: WithRegistry): void
     .option('--blobs', 'pulls of blobs too: they are read from the log itself, which may take long')
     .option('--csv', 'as CSV (RFC 4180)')
     .option('--json', 'as JSON, a line an entry')
-    .action(withRegistry(run))
+    .action(withRegistry(printTrail))
 }
 
-async function run(opened: Opened, options: Options): Promise<number> {
-  try {
-    await printTrail(opened, options)
-    return 0
-  } catch (error) {
-    if (!(error instanceof FilterError)) throw error
-    process.stderr.write(`varve: ${error.message}\n`)
-    return 2
-  }
-}
-
-async function printTrail(opened: Opened, options: Options): Promise<void> {
+async function printTrail(opened: Opened, options: Options): Promise<number> {
   const { log } = opened
   const limit = limitOf(options)
-  if (options.csv === true && options.json === true) throw new FilterError('--csv and --json exclude each other')
+  if (options.csv === true && options.json === true) misused('--csv and --json exclude each other')
   const printer = options.json === true ? jsonPrinter() : options.csv === true ? csvPrinter() : tablePrinter(process.stdout.columns)
   const end = await log.head()
   const filter = await filterOf(opened, options, end)
@@ -83,11 +68,11 @@ async function printTrail(opened: Opened, options: Options): Promise<void> {
   const named = namer(opened)
   if (end !== undefined) {
     for await (const entry of entries(opened, filter, end, options.blobs === true)) {
-      if (outputGone()) return
+      if (outputGone()) return 0
       if (printed === limit) {
         await flush()
         process.stderr.write(`varve: there is more than ${limit} entries: raise --limit, or look from --since ${entry.position} on\n`)
-        return
+        return 0
       }
       page.push(await named(entry))
       printed += 1
@@ -95,6 +80,7 @@ async function printTrail(opened: Opened, options: Options): Promise<void> {
     }
   }
   await flush()
+  return 0
 }
 
 /** The trail up to `end`, as it is in the read models, with the pulls of the log merged in where blobs are asked for. */
@@ -152,40 +138,36 @@ function namer(opened: Opened): (entry: AuditEntry) => Promise<NamedEntry> {
 
 function limitOf({ limit, csv, json }: Options): number {
   if (limit === undefined) return csv === true || json === true ? Infinity : TABLE_LIMIT
-  if (!/^[1-9]\d{0,14}$/.test(limit)) throw new FilterError(`--limit is a whole number from 1 on, not ${limit}`)
+  if (!/^[1-9]\d{0,14}$/.test(limit)) misused(`--limit is a whole number from 1 on, not ${limit}`)
   return Number(limit)
 }
 
 async function filterOf(opened: Opened, options: Options, end: Position | undefined): Promise<AuditFilter> {
   const { actor, action, repository, tag, digest, since, until } = options
-  if (actor === '') throw new FilterError('--actor is a name or an id')
-  if (action !== undefined && !AUDIT_CODES.includes(action)) throw new FilterError(`--action is one of ${AUDIT_CODES.join(', ')}, not ${action}`)
+  if (actor === '') misused('--actor is a name or an id')
+  if (action !== undefined && !AUDIT_CODES.includes(action)) misused(`--action is one of ${AUDIT_CODES.join(', ')}, not ${action}`)
   return {
     ...(actor === undefined ? {} : { actor }),
     ...(action === undefined ? {} : { action }),
-    ...(tag === undefined ? {} : { tag: parseTag(tag) ?? refuse(`--tag: ${tag} is no tag`) }),
-    ...(digest === undefined ? {} : { digest: parseDigest(digest) ?? refuse(`--digest: ${digest} is no digest, such as sha256:<64 lower-case hex digits>`) }),
+    ...(tag === undefined ? {} : { tag: parseTag(tag) ?? misused(`--tag: ${tag} is no tag`) }),
+    ...(digest === undefined ? {} : { digest: parseDigest(digest) ?? misused(`--digest: ${digest} is no digest, such as sha256:<64 lower-case hex digits>`) }),
     ...(since === undefined ? {} : { since: await boundOf(opened, '--since', since) }),
     ...(until === undefined ? {} : { until: await boundOf(opened, '--until', until) }),
     ...(repository === undefined ? {} : { repository: await repositoryOf(opened, repository, end) }),
   }
 }
 
-function refuse(message: string): never {
-  throw new FilterError(message)
-}
-
 async function repositoryOf(opened: Opened, text: string, end: Position | undefined) {
-  const name = parseRepositoryName(text) ?? refuse(`--repository: ${text} is no repository's name, such as team/app`)
+  const name = parseRepositoryName(text) ?? misused(`--repository: ${text} is no repository's name, such as team/app`)
   const { project, path } = splitRepositoryName(name)
   const id = end === undefined ? undefined : await projectId(opened.pool, await caughtUp(opened, catalogueGroup, end), project)
-  return repositoryKey(id ?? refuse(`--repository: there is no project ${project}`), path)
+  return repositoryKey(id ?? misused(`--repository: there is no project ${project}`), path)
 }
 
 async function boundOf({ log }: Opened, option: string, text: string): Promise<Position | Date> {
   if (parsePosition(text) !== undefined) {
     const resolved = await log.resolve(text)
-    return resolved.status === 'resolved' ? resolved.position : refuse(`${option}: ${resolved.reason}`)
+    return resolved.status === 'resolved' ? resolved.position : misused(`${option}: ${resolved.reason}`)
   }
-  return parseTime(text) ?? refuse(`${option}: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
+  return parseTime(text) ?? misused(`${option}: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
 }

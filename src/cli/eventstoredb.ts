@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import type { Config, EventStoreLocation } from '../config.ts'
+import { misused } from './usage.ts'
 
 export type Account = { readonly name: string; readonly password: string }
 
@@ -31,14 +32,10 @@ export function eventStoreCommand(program: Command, act: (work: (config: Config)
 }
 
 async function run({ log }: Config, { admin, passwordFile, wholeServer }: Options, prepare: PrepareServer): Promise<number> {
-  const refuse = (why: string): number => {
-    process.stderr.write(`varve: ${why}\n`)
-    return 2
-  }
-  if (log?.kind !== 'eventstoredb') return refuse('VARVE_LOG names no EventStoreDB')
-  if (log.tls === undefined) return refuse('rights are kept over TLS only: a server without it asks nobody who he is')
-  if (log.user === undefined) return refuse('VARVE_LOG names no user to make')
-  if (wholeServer !== true) return refuse(WARNING.trimEnd())
+  if (log?.kind !== 'eventstoredb') misused('VARVE_LOG names no EventStoreDB')
+  if (log.tls === undefined) misused('rights are kept over TLS only: a server without it asks nobody who he is')
+  if (log.user === undefined) misused('VARVE_LOG names no user to make')
+  if (wholeServer !== true) misused(WARNING.trimEnd())
   const password = (passwordFile === '-' ? await text(process.stdin) : await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, '')
   const prepared = await prepare(log, { name: admin, password }, log.user)
   process.stdout.write(prepared.user === 'made' ? `the user ${log.user.name} was made\n` : `the user ${log.user.name} was there already\n`)

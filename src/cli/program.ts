@@ -9,6 +9,7 @@ import type { CliContext, Opened, WithRegistry } from './opened.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { subjectCommand } from './subject.ts'
 import { tailCommand } from './tail.ts'
+import { UsageError } from './usage.ts'
 import { userCommand } from './user.ts'
 
 /** Exit codes: 0 done, 1 what was looked for is wrong (a difference, a corrupt blob), 2 bad usage or configuration, 3 it failed. */
@@ -65,7 +66,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
       return EXIT.usage
     }
     process.stderr.write(`varve: ${error instanceof Error ? messageOf(error) : String(error)}\n`)
-    return EXIT.failed
+    return error instanceof UsageError ? EXIT.usage : EXIT.failed
   }
 }
 

@@ -3,6 +3,7 @@ import type { From } from '../ports/event-log.ts'
 import type { Recorded } from '../ports/event.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 import { outputGone, print } from './output.ts'
+import { misused } from './usage.ts'
 
 export function tailCommand(program: Command, withRegistry: WithRegistry): void {
   program
@@ -18,10 +19,6 @@ export function tailCommand(program: Command, withRegistry: WithRegistry): void 
 
 async function tail({ log }: Opened, options: { lines: string; from?: string; follow?: boolean }): Promise<number> {
   const from = await beginning(log, options)
-  if (typeof from === 'object' && 'refused' in from) {
-    process.stderr.write(`varve: ${from.refused}\n`)
-    return 2
-  }
   if (options.follow !== true) {
     for await (const recorded of log.readAll(['state', 'activity'], from)) {
       await print(lineOf(recorded))
@@ -43,12 +40,12 @@ async function tail({ log }: Opened, options: { lines: string; from?: string; fo
   return 0
 }
 
-async function beginning(log: Opened['log'], options: { lines: string; from?: string }): Promise<From | { refused: string }> {
+async function beginning(log: Opened['log'], options: { lines: string; from?: string }): Promise<From> {
   if (options.from !== undefined) {
     const resolved = await log.resolve(options.from)
-    return resolved.status === 'resolved' ? { after: resolved.position } : { refused: resolved.reason }
+    return resolved.status === 'resolved' ? { after: resolved.position } : misused(resolved.reason)
   }
-  if (!/^\d{1,9}$/.test(options.lines)) return { refused: '--lines is a number' }
+  if (!/^\d{1,9}$/.test(options.lines)) misused('--lines is a number')
   return log.fromLast(Number(options.lines))
 }
 

@@ -133,6 +133,15 @@ describe('varve audit', () => {
     expect(stderr).toContain(message)
   })
 
+  it.each([
+    [['--lines', 'ten'], '--lines is a number'],
+    [['--from', 'otherlog-1'], 'another log'],
+  ])('as varve log tail refuses %j', async (args, message) => {
+    const { stdout, stderr, code } = await server.varve('log', 'tail', ...args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain(message)
+  })
+
   it('prints a table, and says where more would be', async () => {
     const { stdout, stderr, code } = await server.varve('audit', '--limit', '4')
     expect(code).toBe(0)
