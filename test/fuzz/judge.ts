@@ -57,9 +57,10 @@ function allowedTo(request: Request, route: Route, path: string, world: World): 
   const said = headers.find(([key]) => key.toLowerCase() === 'authorization')?.[1].trim() ?? ''
   if (route === 'metrics') return said === `Bearer ${world.metricsToken}` || !['GET', 'HEAD'].includes(method) ? usual : [REFUSED]
   if (['health', 'ready', 'page', 'nothing'].includes(route)) return usual
-  // What is nothing is nothing for nobody, too.
-  if (route === 'other' && !headers.some(([key]) => key.toLowerCase() === 'authorization')) return usual
-  if (route === 'token' && (!['GET', 'HEAD'].includes(method) || !headers.some(([key]) => key.toLowerCase() === 'authorization'))) return usual
+  const isNobody = !headers.some(([key]) => key.toLowerCase() === 'authorization')
+  // Which paths and methods there are is told to nobody, too.
+  if (isNobody && !Object.hasOwn(ANSWERS[route], method)) return usual
+  if (route === 'token' && (isNobody || !['GET', 'HEAD'].includes(method))) return usual
   if (/^bearer /i.test(said)) {
     const token = [world.wide, world.narrow].find((each) => each === said.replace(/^bearer +/i, 'Bearer '))
     return token === undefined || route === 'token' ? [REFUSED] : withToken(request, route, path, token === world.wide ? world.scoped : [NARROW], token === world.wide, usual)
