@@ -1,11 +1,12 @@
 import { LRUCache } from 'lru-cache'
+import { isAccountFault } from '../identity/ldap/active-directory.ts'
 import { createLdapDirectory } from '../identity/ldap/directory.ts'
 import type { LdapDirectory, LdapUser } from '../identity/ldap/directory.ts'
 import type { LdapScope, LdapSettings } from '../identity/ldap/settings.ts'
 import type { SettingValues } from '../commands/settings/known.ts'
 import type { UserRow } from '../projections/identity-queries.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
-import type { Login } from './login.ts'
+import type { OutsideLogin } from './login.ts'
 import type { OutsideUser, createOutsideUsers } from './outside-user.ts'
 import type { ServerLog } from './server.ts'
 import type { SettingsReader } from './settings.ts'
@@ -20,8 +21,8 @@ const CONNECTIONS = 16
  */
 export function createLdapLogin(options: {
   readonly settings: SettingsReader
-  readonly identity: IdentityReader
-  readonly users: ReturnType<typeof createOutsideUsers>
+  readonly identity: Pick<IdentityReader, 'userByName'>
+  readonly users: Pick<ReturnType<typeof createOutsideUsers>, 'record'>
   readonly now: () => number
   readonly logger: Pick<ServerLog, 'warn'>
 }) {
@@ -60,10 +61,10 @@ export function createLdapLogin(options: {
     directory,
 
     /** `nobody`: there is no directory. */
-    async logIn(name: string, password: string): Promise<Login | 'wrong' | 'unavailable' | 'nobody'> {
+    async logIn(name: string, password: string): ReturnType<OutsideLogin> {
       const found = await (await directory())?.authenticate(name, password)
       if (found === undefined) return 'nobody'
-      if (found.status === 'refused') return 'wrong'
+      if (found.status === 'refused') return isAccountFault(found.reason) ? found.reason : 'wrong'
       if (found.status === 'unavailable') return unavailable(found)
       const known = await identity.userByName(found.name)
       if (known !== undefined && known.source !== 'ldap') return 'wrong'

@@ -1,6 +1,7 @@
 import type { LoginWay } from '../commands/activity/events.ts'
 import type { Sealer } from '../ports/key-store.ts'
-import type { createCredentialCheck } from '../identity/passwords/check.ts'
+import type { AccountFault } from '../identity/ldap/active-directory.ts'
+import type { createCredentialCheck, NotLetIn } from '../identity/passwords/check.ts'
 import type { Verdict, Verifiers } from '../identity/passwords/verifiers.ts'
 import type { RobotRow, UserRow } from '../projections/identity-queries.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
@@ -12,14 +13,17 @@ export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id
 /** `by`: how they were verified. Absent where that is remembered from a minute before: it is no new login then. */
 export type LoggedIn = Login & { readonly by?: LoginWay }
 
-/** `wait`: after failures, or while too many passwords are checked. `directory`: it could not be asked. */
+/**
+ * `account`: why the directory bars it, for the trail alone. `wait`: after failures, or while too many passwords are checked. `directory`: it
+ * could not be asked.
+ */
 export type LoginRefusal =
-  | { readonly refused: true; readonly reason: 'credentials' }
+  | { readonly refused: true; readonly reason: 'credentials'; readonly account?: AccountFault }
   | { readonly refused: true; readonly reason: 'wait'; readonly seconds: number }
   | { readonly refused: true; readonly reason: 'directory' }
 
 /** Where somebody whose password is not kept here logs in; `nobody` where there is no such place. */
-export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wrong' | 'unavailable' | 'nobody'>
+export type OutsideLogin = (name: string, secret: string) => Promise<Login | 'wrong' | AccountFault | 'unavailable' | 'nobody'>
 
 /** `address` is the caller's, as client-address.ts writes it. */
 export type LogIn = (name: string, secret: string, address: string) => Promise<LoggedIn | LoginRefusal>
@@ -75,7 +79,7 @@ export function createLogin(options: {
     return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential, by: isWorkload ? 'workload-token' : 'robot-secret' }
   }
 
-  async function verifyUser(name: string, secret: string): Promise<Verified | 'wrong' | 'busy' | 'unavailable'> {
+  async function verifyUser(name: string, secret: string): Promise<Verified | NotLetIn> {
     const user = await identity.userByName(name)
     if (user?.cliVerifier !== undefined && user.cliCredential !== undefined && (await verify(user.cliVerifier, secret)) === 'right') {
       return { kind: 'user', id: user.id, credential: user.cliCredential, by: 'cli-secret' }
@@ -96,7 +100,7 @@ export function createLogin(options: {
     const isRemembered = known(name, secret) !== undefined
     const { robot_name_prefix: prefix } = await settings()
     // What no name can be is not looked up: Postgres takes no such text.
-    const lookUp = async (): Promise<Verified | 'wrong' | 'busy' | 'unavailable'> => {
+    const lookUp = async (): Promise<Verified | NotLetIn> => {
       if (!isName(name)) return verifiers.verifyNobody(secret)
       return name.startsWith(prefix) ? verifyRobot(name.slice(prefix.length), secret) : verifyUser(name, secret)
     }
@@ -105,9 +109,15 @@ export function createLogin(options: {
       const { kind, id, credential, by } = checked.subject
       return { kind, id, credential, ...(isRemembered ? {} : { by }) }
     }
-    switch (checked.failed.status) {
+    const { status } = checked.failed
+    switch (status) {
       case 'wrong':
         return WRONG
+      case 'disabled':
+      case 'expired':
+      case 'locked':
+      case 'password-expired':
+        return { ...WRONG, account: status }
       case 'unavailable':
         return { refused: true, reason: 'directory' }
       case 'busy':

@@ -9,7 +9,7 @@ import type { Requester } from './requester.ts'
 export function reasonOf(why: AuthRefusal): RefusalReason {
   switch (why.reason) {
     case 'credentials':
-      return 'credentials'
+      return why.account === undefined ? 'credentials' : `account-${why.account}`
     case 'wait':
       return 'throttled'
     case 'directory':

@@ -54,6 +54,7 @@ describe('who makes a request', () => {
 
   it.each([
     [{ refused: true, reason: 'credentials' }, 'credentials', '2001:db8:0:0::/64'],
+    [{ refused: true, reason: 'credentials', account: 'locked' }, 'account-locked', '2001:db8:0:0::/64'],
     [{ refused: true, reason: 'wait', seconds: 3 }, 'throttled', '2001:db8:0:0::/64'],
     [{ refused: true, reason: 'directory' }, 'directory-away', '2001:db8:0:0::/64'],
     [{ refused: true, reason: 'token', why: 'expired' }, 'token-expired', '2001:db8:0:0::/64'],

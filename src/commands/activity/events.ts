@@ -54,14 +54,15 @@ export const LOGIN_WAYS = ['password', 'cli-secret', 'robot-secret', 'directory'
 
 /**
  * Why somebody was not let in, or not let do something. `credentials`: the name is nobody's or the secret is not theirs, which are not told
- * apart. `token-…`: what is wrong with a token (`ended`: what it rests on is no more). `scope`: the token was not given for this.
- * `role`: no role or permission allows it. `name`: what was asked for has a name that nothing can have. `session`: a browser's has ended, or
- * its cookie is of none. `csrf`: another site's page may have asked. `redirect`: a login was to lead elsewhere. `sign-on`: the provider let
- * nobody in.
+ * apart. `account-…`: why an Active Directory bars the account, whatever the secret. `token-…`: what is wrong with a token (`ended`: what it
+ * rests on is no more). `scope`: the token was not given for this. `role`: no role or permission allows it. `name`: what was asked for has a
+ * name that nothing can have. `session`: a browser's has ended, or its cookie is of none. `csrf`: another site's page may have asked.
+ * `redirect`: a login was to lead elsewhere. `sign-on`: the provider let nobody in.
  */
 export const REFUSAL_REASONS = [
-  'credentials', 'throttled', 'directory-away', 'token-malformed', 'token-signature', 'token-algorithm', 'token-key', 'token-type', 'token-issuer',
-  'token-audience', 'token-expired', 'token-not-yet', 'token-ended', 'scope', 'role', 'name', 'session', 'csrf', 'redirect', 'sign-on',
+  'credentials', 'account-disabled', 'account-expired', 'account-locked', 'account-password-expired', 'throttled', 'directory-away',
+  'token-malformed', 'token-signature', 'token-algorithm', 'token-key', 'token-type', 'token-issuer', 'token-audience',
+  'token-expired', 'token-not-yet', 'token-ended', 'scope', 'role', 'name', 'session', 'csrf', 'redirect', 'sign-on',
 ] as const
 
 const codes = <const T extends readonly string[]>(names: T) => Type.Union(names.map((name: T[number]) => Type.Literal(name)))

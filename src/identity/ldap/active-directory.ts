@@ -14,7 +14,13 @@ export const ACCOUNT_ATTRIBUTES = [
   'accountExpires',
 ] as const
 
-export type AccountFault = 'disabled' | 'expired' | 'locked' | 'password expired'
+/** Why an account may not log in, whatever the password. */
+export type AccountFault = (typeof ACCOUNT_FAULTS)[number]
+const ACCOUNT_FAULTS = ['disabled', 'expired', 'locked', 'password-expired'] as const
+
+export function isAccountFault(reason: string): reason is AccountFault {
+  return ACCOUNT_FAULTS.some((fault) => fault === reason)
+}
 
 /** Flags of userAccountControl and of its computed sister (MS-ADTS 2.2.16, 3.1.1.4.5.17). */
 const DISABLED = 0x2
@@ -28,7 +34,7 @@ export function accountFault(entry: Entry, nowMs: number): AccountFault | undefi
   if ((flags & DISABLED) !== 0) return 'disabled'
   if (hasPassed(firstOf(entry, 'accountExpires') ?? '0', nowMs)) return 'expired'
   if ((computed & LOCKED) !== 0) return 'locked'
-  return (computed & PASSWORD_EXPIRED) === 0 ? undefined : 'password expired'
+  return (computed & PASSWORD_EXPIRED) === 0 ? undefined : 'password-expired'
 }
 
 /** Of `accountExpires`: tenths of microseconds since 1601; 0 and the highest number are "never" (MS-ADA1 2.2). */
@@ -49,7 +55,7 @@ export function accountFaultIn(diagnosis: string): AccountFault | undefined {
       return 'locked'
     case '532':
     case '773':
-      return 'password expired'
+      return 'password-expired'
     default:
       return undefined
   }

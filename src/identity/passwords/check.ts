@@ -1,11 +1,15 @@
+import type { AccountFault } from '../ldap/active-directory.ts'
 import type { AttemptEnd, Delays, Wait } from './delays.ts'
 import type { Checked, CredentialMemory } from './remembered.ts'
 
+/** What is said of a credential that is not let in: it is wrong, its account is barred, too many are under way, or who knows cannot be asked. */
+export type NotLetIn = 'wrong' | AccountFault | 'busy' | 'unavailable'
+
 /**
- * Why a credential let nobody in: it is wrong, another attempt may be made later (429, Retry-After), too many are under way (429), or who
- * knows cannot be asked (503).
+ * Why a credential let nobody in: it is wrong or its account barred (401), another attempt may be made later (429, Retry-After), too many
+ * are under way (429), or who knows cannot be asked (503).
  */
-export type CheckFailure = { readonly status: 'wrong' | 'busy' | 'unavailable' } | Wait
+export type CheckFailure = { readonly status: NotLetIn } | Wait
 
 export type Attempt = { readonly account: string; readonly secret: string; readonly address: string }
 
@@ -14,7 +18,7 @@ export type Attempt = { readonly account: string; readonly secret: string; reado
  * somebody's password do not lock out the clients that have it.
  */
 export function createCredentialCheck<T extends { readonly id: string }>(memory: CredentialMemory<T, CheckFailure>, delays: Delays) {
-  return ({ account, secret, address }: Attempt, verify: () => Promise<T | 'wrong' | 'busy' | 'unavailable'>): Promise<Checked<T, CheckFailure>> =>
+  return ({ account, secret, address }: Attempt, verify: () => Promise<T | NotLetIn>): Promise<Checked<T, CheckFailure>> =>
     memory.get(account, secret, async () => {
       const attempt = delays.begin(account, address)
       if (attempt.status === 'wait') return { failed: attempt }
@@ -22,8 +26,8 @@ export function createCredentialCheck<T extends { readonly id: string }>(memory:
       try {
         const verified = await verify()
         if (verified === 'busy' || verified === 'unavailable') return { failed: { status: verified } }
-        end = verified === 'wrong' ? 'wrong' : 'right'
-        return verified === 'wrong' ? { failed: { status: 'wrong' } } : { subject: verified }
+        end = typeof verified === 'string' ? 'wrong' : 'right'
+        return typeof verified === 'string' ? { failed: { status: verified } } : { subject: verified }
       } finally {
         attempt.end(end)
       }

@@ -199,7 +199,7 @@ describeWithController('a login at an Active Directory', () => {
   it.each([
     ['disabled', 'disabled'],
     ['expired', 'expired'],
-    ['renew', 'password expired'],
+    ['renew', 'password-expired'],
   ] as const)('refuses the account %s, and says so to the trail', async (name, reason) => {
     expect(await directory().authenticate(name, passwordOf(name))).toEqual({ status: 'refused', reason })
     // Also where it is read again, without its password.
