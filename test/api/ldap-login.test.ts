@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { createLdapLogin } from '../../src/api/ldap-login.ts'
+import type { OutsideUser } from '../../src/api/outside-user.ts'
+import { SETTINGS } from '../../src/commands/settings/known.ts'
+import type { UserRow } from '../../src/projections/identity-queries.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
 import { registryClient } from '../support/registry.ts'
@@ -23,6 +27,12 @@ const LDIF = [
 ].join('\n')
 
 const basic = (name: string, password: string): string => `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+
+const alice: UserRow = {
+  id: 'alice', number: 2, source: 'ldap', name: 'alice', email: undefined, realName: undefined, comment: undefined, external: `uid=alice,${PEOPLE}`, verifier: undefined,
+  credential: 'a login', cliVerifier: undefined, cliCredential: undefined, administrator: false, administratorByDirectory: false, auditor: false, groups: [],
+  createdAt: new Date(0), updatedAt: new Date(0),
+}
 
 ;(hasSlapd ? describe : describe.skip)('a directory', () => {
   let slapd: Slapd
@@ -78,6 +88,37 @@ const basic = (name: string, password: string): string => `Basic ${Buffer.from(`
     expect((await api('POST', '/projects/team/members', group)).status).toBe(201)
     expect((await alice.call('POST', '/v2/team/app/blobs/uploads/')).status).toBe(202)
     expect((await as(basic('bob', 'pw-bob')).call('POST', '/v2/team/app/blobs/uploads/')).status).toBe(403)
+  })
+
+  it('is asked again for somebody whom it let in five minutes ago, and not before', async () => {
+    const values = {
+      ...SETTINGS, oidc_client_secret: undefined, auth_mode: 'ldap_auth', ldap_url: `ldap://127.0.0.1:${slapd.port}`, ldap_search_dn: searchAccount.dn,
+      ldap_search_password: searchAccount.password, ldap_base_dn: PEOPLE, ldap_uid: 'uid', ldap_group_base_dn: GROUPS,
+    }
+    let nowMs = 0
+    const read: OutsideUser[] = []
+    const login = createLdapLogin({
+      settings: () => Promise.resolve(values),
+      identity: { userByName: () => Promise.resolve(undefined) },
+      users: {
+        record: (user) => {
+          read.push(user)
+          return Promise.resolve(alice)
+        },
+      },
+      now: () => nowMs,
+      logger: { warn: () => undefined },
+    })
+    expect(await login.logIn('alice', 'pw-alice')).toMatchObject({ id: alice.id })
+    nowMs = 299_999
+    expect([login.stillThere(alice), read.length]).toEqual([true, 1])
+    nowMs = 300_000
+    expect(await login.stillThere(alice)).toBe('there')
+    expect(read.map(({ groups }) => groups)).toEqual(Array(2).fill([{ dn: `cn=developers,${GROUPS}`, name: 'developers' }]))
+    expect(login.stillThere(alice)).toBe(true)
+    nowMs = 600_000
+    expect(await login.stillThere({ ...alice, external: `uid=gone,${PEOPLE}` })).toBe('gone')
+    login.close()
   })
 
   it('is told to be away where it is, while local users and robots go on', async () => {

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from 'ldapts'
 import { isRoot, run, tool } from '../e2e/tools.ts'
 import { afterAll } from './after-all.ts'
 import { endChild, startChild } from './child.ts'
@@ -27,11 +28,30 @@ export type ActiveDirectory = {
   readonly host: string
   /** Applies LDIF as the administrator, entry by entry. */
   modify(ldif: string): Promise<void>
+  /** Makes a group the primary one of an account that is in it; the group lists it no longer then. */
+  makePrimary(group: string, account: string): Promise<void>
   stop(): Promise<void>
 }
 
-/** A password as Active Directory takes it (MS-ADTS 3.1.1.3.1.5.1), as a line of LDIF. */
-export const passwordLine = (password: string): string => `unicodePwd:: ${Buffer.from(`"${password}"`, 'utf16le').toString('base64')}`
+/** A line of an account's LDIF: without it, it is disabled. */
+export const ENABLED = 'userAccountControl: 512'
+export const passwordOf = (name: string): string => `Pw-of-${name}`
+
+export const unitEntry = (dn: string): string => `dn: ${dn}\nobjectClass: organizationalUnit\n`
+
+/** An account below `parent`, with the password of its name and more lines of LDIF. */
+export function userEntry(parent: string, name: string, more: readonly string[] = [], principal = `${name}@ad.example.test`): string {
+  const lines = ['objectClass: user', `sAMAccountName: ${name}`, `userPrincipalName: ${principal}`, passwordLine(passwordOf(name)), ...more]
+  return `dn: CN=${name},${parent}\n${lines.join('\n')}\n`
+}
+
+export function groupEntry(parent: string, name: string, members: readonly string[]): string {
+  const lines = ['objectClass: group', `sAMAccountName: ${name}`, ...members.map((dn) => `member: ${dn}`)]
+  return `dn: CN=${name},${parent}\n${lines.join('\n')}\n`
+}
+
+/** A password as Active Directory takes it (MS-ADTS 3.1.1.3.1.5.1). */
+const passwordLine = (password: string): string => `unicodePwd:: ${Buffer.from(`"${password}"`, 'utf16le').toString('base64')}`
 
 const running = new Set<() => Promise<void>>()
 afterAll(async () => {
@@ -107,13 +127,25 @@ export async function startActiveDirectory(certificate: { readonly cert: string;
   running.add(stop)
   await until(() => isOpen(host, 636), 'a domain controller')
   const bind = ['-x', '-H', `ldaps://${host}`, '-D', administrator.principal, '-w', administrator.password]
+  const modify = async (ldif: string): Promise<void> => {
+    await run(tool('ldapmodify') ?? 'ldapmodify', ['-a', ...bind], { input: ldif, env: { LDAPTLS_REQCERT: 'never' } })
+  }
   return {
     host,
-    modify: async (ldif) => {
-      await run(tool('ldapmodify') ?? 'ldapmodify', ['-a', ...bind], { input: ldif, env: { LDAPTLS_REQCERT: 'never' } })
+    modify,
+    makePrimary: async (group, account) => {
+      await modify(`dn: ${account}\nchangetype: modify\nreplace: primaryGroupID\nprimaryGroupID: ${await primaryGroupToken(host, group)}\n`)
     },
     stop,
   }
+}
+
+async function primaryGroupToken(host: string, dn: string): Promise<string> {
+  const client = new Client({ url: `ldap://${host}` })
+  await client.bind(administrator.dn, administrator.password)
+  const { searchEntries } = await client.search(dn, { scope: 'base', attributes: ['primaryGroupToken'] })
+  await client.unbind()
+  return String(searchEntries[0]?.['primaryGroupToken'])
 }
 
 async function isOpen(host: string, port: number): Promise<boolean> {

@@ -1,15 +1,28 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
-import { Client } from 'ldapts'
 import { createLdapDirectory } from '../../../src/identity/ldap/directory.ts'
 import type { LdapDirectory } from '../../../src/identity/ldap/directory.ts'
 import type { LdapSettings } from '../../../src/identity/ldap/settings.ts'
-import { administrator, DOMAIN, hasActiveDirectory, passwordLine, startActiveDirectory } from '../../support/active-directory.ts'
+import { describeLoginAtTheDoors } from '../../api/active-directory-login.ts'
+import {
+  administrator,
+  DOMAIN,
+  ENABLED,
+  groupEntry,
+  hasActiveDirectory,
+  passwordOf,
+  startActiveDirectory,
+  unitEntry,
+  userEntry,
+} from '../../support/active-directory.ts'
 import type { ActiveDirectory } from '../../support/active-directory.ts'
 import { one } from '../../support/certificates.ts'
 import { startLdapProxy } from '../../support/ldap-proxy.ts'
 import type { LdapProxy, LdapRequest } from '../../support/ldap-proxy.ts'
 
-/* Logins at a real Active Directory domain controller (Samba's), whose requests are counted on the wire. */
+/*
+ * Logins at a real Active Directory domain controller (Samba's), by themselves, their requests counted on the wire, and at Varve's doors:
+ * in one file, as it takes long to start.
+ */
 
 jest.setTimeout(180_000)
 
@@ -19,25 +32,16 @@ const OTHERS = `OU=Others,${DOMAIN}`
 const MEMBERS = 1600
 const OTHER_GROUPS = ['o1', 'o2', 'o3', 'o4', 'o5'] as const
 
-const unit = (dn: string): string => `dn: ${dn}\nobjectClass: organizationalUnit\n`
 const userDn = (name: string): string => `CN=${name},${PEOPLE}`
 const groupDn = (name: string, parent = GROUPS): string => `CN=${name},${parent}`
-const passwordOf = (name: string): string => `Pw-of-${name}`
 
-function user(name: string, more: readonly string[] = [], principal = `${name}@ad.example.test`): string {
-  const lines = ['objectClass: user', `sAMAccountName: ${name}`, `userPrincipalName: ${principal}`, passwordLine(passwordOf(name)), ...more]
-  return `dn: ${userDn(name)}\n${lines.join('\n')}\n`
-}
+const user = (name: string, more: readonly string[], principal?: string): string => userEntry(PEOPLE, name, more, principal)
+const group = (name: string, members: readonly string[], parent = GROUPS): string => groupEntry(parent, name, members)
 
-function group(name: string, members: readonly string[], parent = GROUPS): string {
-  return `dn: ${groupDn(name, parent)}\nobjectClass: group\nsAMAccountName: ${name}\n${members.map((dn) => `member: ${dn}\n`).join('')}`
-}
-
-const ENABLED = 'userAccountControl: 512'
 const contacts = Array.from({ length: MEMBERS }, (_, index) => `CN=c${index},${PEOPLE}`)
 
 const LDIF = [
-  ...[PEOPLE, GROUPS, OTHERS].map(unit),
+  ...[PEOPLE, GROUPS, OTHERS].map(unitEntry),
   user('alice', [ENABLED, 'mail: alice@example.test', 'displayName: Alice Adams']),
   user('bob', [ENABLED]),
   user('carol', [ENABLED], 'caroline@ad.example.test'),
@@ -66,24 +70,31 @@ let proxy: LdapProxy
 let tlsProxy: LdapProxy
 const open = new Set<LdapDirectory>()
 
-const describeWithController = hasActiveDirectory ? describe : describe.skip
-
-describeWithController('a login at an Active Directory', () => {
+;(hasActiveDirectory ? describe : describe.skip)('a domain controller', () => {
   beforeAll(async () => {
     controller = await startActiveDirectory(one)
+  })
+
+  afterAll(async () => {
+    await controller.stop()
+  })
+
+  describe('that is asked alone', describeDirectory)
+  describeLoginAtTheDoors(() => controller)
+})
+
+function describeDirectory(): void {
+  beforeAll(async () => {
     await controller.modify(LDIF)
-    // The group that an account has as its primary one does not list it.
-    const token = await primaryGroupToken(groupDn('staff'))
-    await controller.modify(`dn: ${userDn('bob')}\nchangetype: modify\nreplace: primaryGroupID\nprimaryGroupID: ${token}\n`)
+    await controller.makePrimary(groupDn('staff'), userDn('bob'))
     proxy = await startLdapProxy({ host: controller.host, port: 389 })
     tlsProxy = await startLdapProxy({ host: controller.host, port: 636 })
   })
 
-  afterAll(async () => {
+  afterAll(() => {
     for (const each of open) each.close()
     proxy.stop()
     tlsProxy.stop()
-    await controller.stop()
   })
 
   beforeEach(async () => {
@@ -245,15 +256,7 @@ describeWithController('a login at an Active Directory', () => {
       name: 'alice',
     })
   })
-})
+}
 
 const searches = (requests: readonly LdapRequest[], base: string): number =>
   requests.filter((request) => request.kind === 'search' && request.base === base).length
-
-async function primaryGroupToken(dn: string): Promise<string> {
-  const client = new Client({ url: `ldap://${controller.host}` })
-  await client.bind(administrator.dn, administrator.password)
-  const { searchEntries } = await client.search(dn, { scope: 'base', attributes: ['primaryGroupToken'] })
-  await client.unbind()
-  return String(searchEntries[0]?.['primaryGroupToken'])
-}
