@@ -5,10 +5,10 @@ import { isSettingName } from '../../commands/settings/known.ts'
 import type { SettingValues } from '../../commands/settings/known.ts'
 import { createLdapDirectory } from '../../identity/ldap/directory.ts'
 import type { LdapDirectory } from '../../identity/ldap/directory.ts'
-import type { LdapUnavailable } from '../../identity/ldap/failure.ts'
 import { folded } from '../../ports/same-name.ts'
 import { ldapSettings, outsideUser } from '../ldap-login.ts'
 import { createOutsideUsers } from '../outside-user.ts'
+import { directoryUnavailable, wordsOf } from './ldap-groups.ts'
 import type { Management } from './management.ts'
 import { line } from './people.ts'
 import { apiError, route } from './route.ts'
@@ -65,7 +65,7 @@ export const routes: readonly Route[] = [
       const directory = await directoryOf(management)
       if ('refused' in directory) return directory
       const found = await directory.searchUsers(username)
-      if (found.status === 'unavailable') return unavailable(found)
+      if (found.status === 'unavailable') return directoryUnavailable(found)
       return { status: 200, body: found.users.map(({ name, email, realName }) => ({ username: name, realname: realName, email })) }
     },
   }),
@@ -101,7 +101,7 @@ export const routes: readonly Route[] = [
       const directory = await directoryOf(management)
       if ('refused' in directory) return directory
       const found = await directory.searchGroups(dn === '' ? { name } : { dn })
-      if (found.status === 'unavailable') return unavailable(found)
+      if (found.status === 'unavailable') return directoryUnavailable(found)
       return { status: 200, body: found.groups.map((group) => ({ group_name: group.name, group_type: 1, ldap_group_dn: group.dn })) }
     },
   }),
@@ -109,14 +109,6 @@ export const routes: readonly Route[] = [
 
 async function directoryOf({ directory }: Management): Promise<LdapDirectory | ApiError> {
   return (await directory()) ?? apiError(400, 'BAD_REQUEST', 'no directory is asked here: auth_mode is not ldap_auth')
-}
-
-function wordsOf({ reason, detail }: LdapUnavailable): string {
-  return detail === undefined ? reason : `${reason} (${detail})`
-}
-
-function unavailable(found: LdapUnavailable): ApiError {
-  return apiError(503, 'UNAVAILABLE', `the directory cannot be asked: ${wordsOf(found)}`)
 }
 
 /** The settings as they are, but for what is tried. */

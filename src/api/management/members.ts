@@ -10,8 +10,10 @@ import { groupKey } from '../../ports/same-name.ts'
 import { memberColumns } from '../../projections/project-queries.ts'
 import type { MemberEntry } from '../../projections/project-queries.ts'
 import { carryOut } from './carry-out.ts'
+import { ldapGroup } from './ldap-groups.ts'
 import { listAsked, pageAnswer, pageParameters } from './listing.ts'
 import type { Management } from './management.ts'
+import { line } from './people.ts'
 import { roleNumber, roleOfNumber } from './roles.ts'
 import { apiError, projectOf, route } from './route.ts'
 import type { ApiError, Asked, Route } from './route.ts'
@@ -21,13 +23,13 @@ const RoleId = Type.Integer({ description: '1 projectAdmin, 2 developer, 3 guest
 
 const MemberBody = Type.Object({
   role_id: RoleId,
-  member_user: Type.Optional(Type.Object({ user_id: Type.Optional(Number32), username: Type.Optional(Type.String({ maxLength: 255 })) })),
+  member_user: Type.Optional(Type.Object({ user_id: Type.Optional(Number32), username: Type.Optional(line(255)) })),
   member_group: Type.Optional(
     Type.Object({
       id: Type.Optional(Number32),
-      group_name: Type.Optional(Type.String({ maxLength: 255 })),
+      group_name: Type.Optional(line(255)),
       group_type: Type.Optional(Type.Integer({ description: '1: of the LDAP directory, by ldap_group_dn; 3: of the OIDC provider, by group_name' })),
-      ldap_group_dn: Type.Optional(Type.String({ maxLength: 1_000 })),
+      ldap_group_dn: Type.Optional(line(1_000)),
     }),
   ),
 })
@@ -69,7 +71,7 @@ export const routes: readonly Route[] = [
   route({
     method: 'post',
     path: '/projects/{project_name_or_id}/members',
-    summary: 'Gives a user or a group a role in a project. A group that Varve does not know yet becomes known by it.',
+    summary: 'Gives a user or a group a role in a project. A group that is not known yet becomes known by it, where the directory has it.',
     tag: 'member',
     needs: needs('create'),
     params: ProjectPath,
@@ -153,7 +155,7 @@ function shown({ number, member, role, name, entityNumber }: MemberEntry, projec
   }
 }
 
-/** Who is meant; a group that is not known yet is made known. */
+/** Who is meant. */
 async function memberOf(management: Management, asked: Asked, { member_user: user, member_group: group }: Static<typeof MemberBody>): Promise<Member | ApiError> {
   const { identity, queries } = management
   if ((user === undefined) === (group === undefined)) return apiError(400, 'BAD_REQUEST', 'one of member_user and member_group must be given')
@@ -167,28 +169,30 @@ async function memberOf(management: Management, asked: Asked, { member_user: use
     const id = await queries().groupIdByNumber(number)
     return id === undefined ? apiError(404, 'NOT_FOUND', 'there is no such group') : { kind: 'group', id }
   }
-  const named = namedGroup(group ?? {})
-  if ('refused' in named) return named
-  await carryOut(management, asked, groupsAggregate(management.decisionRows), { type: 'CreateGroups', groups: [named], onlyNew: true })
-  return { kind: 'group', id: (await queries().groupIdByKey(groupKey(named))) ?? named.id }
+  return memberGroup(management, asked, group ?? {})
 }
 
-function namedGroup(group: NonNullable<Static<typeof MemberBody>['member_group']>): NewGroup | ApiError {
+type GivenGroup = NonNullable<Static<typeof MemberBody>['member_group']>
+
+/** The group of this name or DN; one that is not known yet is made known. */
+async function memberGroup(management: Management, asked: Asked, group: GivenGroup): Promise<Member | ApiError> {
   const { group_name: name = '', ldap_group_dn: dn = '', group_type: type = dn === '' ? 3 : 1 } = group
+  const known = type === 1 ? await management.queries().groupIdByKey(groupKey({ source: 'ldap', name, dn })) : undefined
+  if (known !== undefined) return { kind: 'group', id: known }
+  const named = await namedGroup(management, type, name, dn)
+  if ('refused' in named) return named
+  await carryOut(management, asked, groupsAggregate(management.decisionRows), { type: 'CreateGroups', groups: [named], onlyNew: true })
+  return { kind: 'group', id: (await management.queries().groupIdByKey(groupKey(named))) ?? named.id }
+}
+
+async function namedGroup(management: Management, type: number, name: string, dn: string): Promise<NewGroup | ApiError> {
   switch (type) {
     case 1:
-      if (dn === '') return apiError(400, 'BAD_REQUEST', 'an LDAP group is named by ldap_group_dn')
-      return { id: randomUUID(), source: 'ldap', dn, name: name === '' ? firstValue(dn) : name }
+      return ldapGroup(management, dn, name)
     case 3:
       if (name === '') return apiError(400, 'BAD_REQUEST', "a provider's group is named by group_name")
       return { id: randomUUID(), source: 'oidc', name }
     default:
       return apiError(400, 'BAD_REQUEST', 'group_type must be 1 (LDAP) or 3 (OIDC)')
   }
-}
-
-/** What stands first in a DN: its own name, as far as it can be shown. */
-function firstValue(dn: string): string {
-  const value = /^[^=]*=((?:\\.|[^\\,+])+)/.exec(dn)?.[1] ?? dn
-  return value.replaceAll(/\\(.)/g, '$1').slice(0, 255)
 }

@@ -5,6 +5,7 @@ import type { NewGroup } from '../../commands/group/aggregate.ts'
 import type { GroupEntry } from '../../projections/people-queries.ts'
 import { groupColumns } from '../../projections/people-queries.ts'
 import { carryOut } from './carry-out.ts'
+import { ldapGroup } from './ldap-groups.ts'
 import { pageAnswer, pageParameters } from './listing.ts'
 import type { Management } from './management.ts'
 import { Number32, done, line, locationOf } from './people.ts'
@@ -43,13 +44,13 @@ export const routes: readonly Route[] = [
   route({
     method: 'post',
     path: '/usergroups',
-    summary: 'Makes a group known: of the LDAP directory by its DN, of the OIDC provider by its name.',
+    summary: 'Makes a group known: of the LDAP directory by its DN, which is looked up there, of the OIDC provider by its name.',
     tag: 'usergroup',
     needs: needs('create'),
     body: Type.Object({ group_name: line(255, 1), group_type: Type.Integer(), ldap_group_dn: Type.Optional(line(1_000)) }),
     answers: { 201: undefined },
     async handle(management, asked, { body: { group_name: name, group_type: type, ldap_group_dn: dn = '' } }) {
-      const group = groupOf(randomUUID(), name, type, dn)
+      const group = await groupOf(management, name, type, dn)
       if ('refused' in group) return group
       const outcome = await carryOut(management, asked, groupsAggregate(management.decisionRows), { type: 'CreateGroups', groups: [group] })
       if ('refused' in outcome) return outcome
@@ -118,10 +119,9 @@ export const routes: readonly Route[] = [
   }),
 ]
 
-function groupOf(id: string, name: string, type: number, dn: string): NewGroup | ApiError {
-  if (type === TYPES.oidc) return { id, name, source: 'oidc' }
-  if (type !== TYPES.ldap) return apiError(400, 'BAD_REQUEST', 'group_type is 1 (LDAP) or 3 (OIDC)')
-  return dn === '' ? apiError(400, 'BAD_REQUEST', 'a group of the LDAP directory has an ldap_group_dn') : { id, name, source: 'ldap', dn }
+async function groupOf(management: Management, name: string, type: number, dn: string): Promise<NewGroup | ApiError> {
+  if (type === TYPES.oidc) return { id: randomUUID(), name, source: 'oidc' }
+  return type === TYPES.ldap ? ldapGroup(management, dn, name) : apiError(400, 'BAD_REQUEST', 'group_type is 1 (LDAP) or 3 (OIDC)')
 }
 
 async function groupOfNumber({ queries }: Management, number: number): Promise<GroupEntry | ApiError> {

@@ -10,8 +10,8 @@ export function dnKey(text: string): string | undefined {
     const found = PAIR.exec(rest)
     if (found === null) return undefined
     const [all, type = '', quoted, plain = '', separator = ''] = found
-    const value = unescaped(quoted ?? plain.replace(/(?<!\\) +$/, ''))
-    parts.at(-1)?.push(`${type.toLowerCase()}=${JSON.stringify(value.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim())}`)
+    const value = valueOf(quoted, plain).normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim()
+    parts.at(-1)?.push(`${type.toLowerCase()}=${JSON.stringify(value)}`)
     rest = rest.slice(all.length)
     if (separator !== '' && rest === '') return undefined
     if (separator === ',' || separator === ';') parts.push([])
@@ -19,8 +19,19 @@ export function dnKey(text: string): string | undefined {
   return parts.map((pairs) => pairs.sort().join('+')).join(',')
 }
 
+/** What the entry of this name is called: its first value, without control characters. The text itself where it has none. */
+export function ownName(text: string): string {
+  const [, , quoted, plain = ''] = PAIR.exec(text) ?? []
+  const name = valueOf(quoted, plain).replace(/\p{Cc}/gu, ' ')
+  return name === '' ? text : name
+}
+
 /** A type, `=`, a value in quotes or not, and what parts it from the next. */
 const PAIR = /^\s*([A-Za-z][\w-]*|\d+(?:\.\d+)*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^"\\,;+]|\\.)*))\s*(?:([,;+])|$)/s
+
+function valueOf(quoted: string | undefined, plain: string): string {
+  return unescaped(quoted ?? plain.replace(/(?<!\\) +$/, ''))
+}
 
 /** `\XX` is a byte of the value's UTF-8; before anything else, a backslash stands for nothing itself. */
 function unescaped(value: string): string {

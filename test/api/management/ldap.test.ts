@@ -14,6 +14,7 @@ const LDIF = [
     (name) => `dn: uid=${name},${PEOPLE}\nobjectClass: inetOrgPerson\nuid: ${name}\ncn: ${name}\nsn: ${name}\nmail: ${name}@example.test\nuserPassword: pw-${name}\n`,
   ),
   `dn: cn=developers,${GROUPS}\nobjectClass: groupOfNames\ncn: developers\nmember: uid=alice,${PEOPLE}\n`,
+  ...['testers', 'writers', 'readers'].map((name) => `dn: cn=${name},${GROUPS}\nobjectClass: groupOfNames\ncn: ${name}\nmember: uid=bob,${PEOPLE}\n`),
 ].join('\n')
 
 ;(hasSlapd ? describe : describe.skip)('the directory over the management API', () => {
@@ -64,6 +65,30 @@ const LDIF = [
     expect(await admin.read('/ldap/users/search?username=*)(uid=*')).toEqual([])
   })
 
+  it('is asked for the group of a DN that is given a role, or made known', async () => {
+    await admin.make('/projects', { project_name: 'looked-up' })
+    const add = (group: object): Promise<string> => admin.asked('POST', '/projects/looked-up/members', { role_id: 2, member_group: { group_type: 1, ...group } })
+    const make = (dn: string): Promise<string> => admin.asked('POST', '/usergroups', { group_name: 'mine', group_type: 1, ldap_group_dn: dn })
+    // Not there; a person; elsewhere than where groups are looked for; no DN at all.
+    for (const dn of [`cn=nobody,${GROUPS}`, `uid=alice,${PEOPLE}`, SUFFIX, 'developers', '*']) {
+      expect([await add({ ldap_group_dn: dn }), await make(dn)]).toEqual(['400 BAD_REQUEST', '400 BAD_REQUEST'])
+    }
+    expect(await admin.read('/usergroups?group_name=nobody')).toEqual([])
+    // Known by the directory's spelling and name, whatever the caller's.
+    expect(await add({ ldap_group_dn: `CN = Testers , ${GROUPS.toUpperCase()}` })).toBe('201')
+    const testers = { group_name: 'testers', group_type: 1, ldap_group_dn: `cn=testers,${GROUPS}` }
+    expect(await admin.read('/usergroups?group_name=test')).toMatchObject([testers])
+    expect(await add({ ldap_group_dn: testers.ldap_group_dn })).toBe('409 CONFLICT')
+    expect(await make(`cn=TESTERS, ${GROUPS}`)).toBe('409 CONFLICT')
+    // A name that is given is kept, as with Harbor.
+    expect([await make(`cn=writers, ${GROUPS}`), await add({ ldap_group_dn: `cn=readers,${GROUPS}`, group_name: 'my readers' })]).toEqual(['201', '201'])
+    expect(await admin.read('/usergroups?group_name=m')).toMatchObject([
+      { group_name: 'mine', ldap_group_dn: `cn=writers,${GROUPS}` },
+      { group_name: 'my readers', ldap_group_dn: `cn=readers,${GROUPS}` },
+    ])
+    expect(await askingAs(server, { name: 'bob', secret: 'pw-bob' }).asked('GET', '/projects/looked-up')).toBe('200')
+  })
+
   it('gives people that are to be known, with their groups, before they log in', async () => {
     expect(await admin.asked('POST', '/ldap/users/import', { ldap_uid_list: ['alice', 'BOB'] })).toBe('200')
     const refused = await admin.call('POST', '/ldap/users/import', { ldap_uid_list: ['ali', 'admin', 'alicia', 'nobody'] })
@@ -85,6 +110,13 @@ const LDIF = [
   it('that is away is told so in words', async () => {
     await slapd.stop()
     const answer = await admin.call('GET', '/ldap/users/search?username=a')
-    expect([answer.status, answer.body]).toEqual([503, { errors: [{ code: 'UNAVAILABLE', message: expect.stringMatching(/^the directory cannot be asked: cannot connect/) }] }])
+    const away = { errors: [{ code: 'UNAVAILABLE', message: expect.stringMatching(/^the directory cannot be asked: cannot connect/) }] }
+    expect([answer.status, answer.body]).toEqual([503, away])
+    const member = (dn: string) => admin.call('POST', '/projects/team/members', { role_id: 2, member_group: { ldap_group_dn: dn } })
+    const fresh = await member(`cn=fresh,${GROUPS}`)
+    expect([fresh.status, fresh.body]).toEqual([503, away])
+    expect(await admin.asked('POST', '/usergroups', { group_name: 'fresh', group_type: 1, ldap_group_dn: `cn=fresh,${GROUPS}` })).toBe('503 UNAVAILABLE')
+    // One that is known already needs no directory.
+    expect((await member(`cn=testers,${GROUPS}`)).status).toBe(201)
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { dnKey } from '../../../src/identity/ldap/dn.ts'
+import { dnKey, ownName } from '../../../src/identity/ldap/dn.ts'
 
 describe('distinguished names', () => {
   it.each([
@@ -27,6 +27,17 @@ describe('distinguished names', () => {
     ['cn=a\\2ccn=b', 'cn=a,cn=b'],
   ])('%j and %j are two', (left, right) => {
     expect(dnKey(left)).not.toBe(dnKey(right))
+  })
+
+  it.each([
+    ['cn=Build\\, Test,ou=groups,dc=example', 'Build, Test'],
+    ['cn = "a, b" + ou=x', 'a, b'],
+    ['CN=m\\c3\\bcller,dc=z', 'm\u00fcller'],
+    ['cn=a\\0ab\\00c', 'a b c'],
+    ['cn=,dc=z', 'cn=,dc=z'],
+    ['admins', 'admins'],
+  ])('%j is called %j', (text, name) => {
+    expect(ownName(text)).toBe(name)
   })
 
   it.each(['admins', 'cn', '=x', 'cn=a,', 'cn=a,,dc=b', 'cn="a', 'cn="a"b', 'cn=a\\', '(cn=a)'])('%j is none', (text) => {
