@@ -1,13 +1,12 @@
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'ldapts'
 import { isRoot, run, tool } from '../e2e/tools.ts'
-import { afterAll } from './after-all.ts'
-import { endChild, startChild } from './child.ts'
+import { startDaemon } from './daemon.ts'
 import { until } from './until.ts'
 
 /**
@@ -52,11 +51,6 @@ export function groupEntry(parent: string, name: string, members: readonly strin
 
 /** A password as Active Directory takes it (MS-ADTS 3.1.1.3.1.5.1). */
 const passwordLine = (password: string): string => `unicodePwd:: ${Buffer.from(`"${password}"`, 'utf16le').toString('base64')}`
-
-const running = new Set<() => Promise<void>>()
-afterAll(async () => {
-  for (const stop of running) await stop()
-})
 
 /**
  * A Samba domain controller for ad.example.test, in a folder of its own, with LDAP alone of its services. Simple binds are taken without
@@ -109,22 +103,15 @@ export async function startActiveDirectory(certificate: { readonly cert: string;
     'ntp signd socket directory': join(folder, 'run/ntp'),
     'winbindd socket directory': join(folder, 'run/winbindd'),
   }
-  const child = await startChild({
+  const { stop } = await startDaemon({
     name: 'samba',
+    folder,
     command: [
       ...[tool('samba') ?? 'samba', '-s', settings, '--foreground', '--no-process-group', '--debug-stdout', '-M', 'single', ...options],
       ...Object.entries(parameters).map(([name, value]) => `--option=${name}=${value}`),
     ],
-    withinMs: 30_000,
     isReady: (output) => output.includes('process model'),
-    onOutput: () => undefined,
   })
-  const stop = async (): Promise<void> => {
-    running.delete(stop)
-    await endChild(child, 'SIGTERM', 10_000)
-    await rm(folder, { recursive: true, force: true })
-  }
-  running.add(stop)
   await until(() => isOpen(host, 636), 'a domain controller')
   const bind = ['-x', '-H', `ldaps://${host}`, '-D', administrator.principal, '-w', administrator.password]
   const modify = async (ldif: string): Promise<void> => {

@@ -1,9 +1,8 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run, tool } from '../e2e/tools.ts'
-import { afterAll } from './after-all.ts'
-import { endChild, startChild } from './child.ts'
+import { startDaemon } from './daemon.ts'
 import { freePort } from './server.ts'
 
 /** Whether this machine has it (`npm run test:setup`). */
@@ -23,11 +22,6 @@ export const SUFFIX = 'dc=example,dc=test'
 export const searchAccount = { dn: `cn=search,${SUFFIX}`, password: 'search-secret' }
 /** One that may read everything, but no more of it at once than slapd gives by itself: 500 entries, in however many pages. */
 export const limitedAccount = { dn: `cn=limited,${SUFFIX}`, password: 'limited-secret' }
-
-const running = new Set<() => Promise<void>>()
-afterAll(async () => {
-  for (const stop of running) await stop()
-})
 
 /**
  * An OpenLDAP server with these entries (LDIF, below the suffix, which is made) and nothing else, on the loopback and in a folder of its
@@ -69,20 +63,13 @@ ${ldif}`,
   await run(tool('slapadd') ?? 'slapadd', ['-q', '-f', inFolder('slapd.conf'), '-l', inFolder('data.ldif')])
   const [port, tlsPort] = [await freePort(), await freePort()]
   const urls = [`ldap://127.0.0.1:${port}`, ...(certificate === undefined ? [] : [`ldaps://127.0.0.1:${tlsPort}`])]
-  const child = await startChild({
+  const { child, stop } = await startDaemon({
     name: 'slapd',
+    folder,
     // With -d it stays in the foreground.
     command: [tool('slapd') ?? 'slapd', '-d', 'stats', '-f', inFolder('slapd.conf'), '-h', urls.join(' ')],
-    withinMs: 30_000,
     isReady: (output) => output.includes('slapd starting'),
-    onOutput: () => undefined,
   })
-  const stop = async (): Promise<void> => {
-    running.delete(stop)
-    await endChild(child, 'SIGTERM', 10_000)
-    await rm(folder, { recursive: true, force: true })
-  }
-  running.add(stop)
   return { pid: child.pid ?? 0, port, tlsPort, stop }
 }
 
