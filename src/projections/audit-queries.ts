@@ -140,21 +140,27 @@ function commonConditions(schema: string, { actor, repository, since, until }: A
 /** A push that moved no tag says its tags among the references only. */
 function trailConditions(schema: string, { action, tag, digest, project }: AuditFilter, value: AddValue): string[] {
   return [
-    ...(project === undefined ? [] : [`(${isIn(schema, project, value)} or repository is null and parameters::jsonb ->> 'project' = ${value(project)})`]),
+    ...(project === undefined ? [] : [happenedTo(schema, `${value([project])}::text[]`)]),
     ...(action === undefined ? [] : [`action = ${value(action)}`]),
     ...(tag === undefined ? [] : [`(tag = ${value(tag)} or action = 'push' and parameters::jsonb -> 'references' ? ${value(tag)})`]),
     ...(digest === undefined ? [] : [`digest = ${value(digest)}`]),
   ]
 }
 
-/** Of the repositories of a project. An id holds nothing that `like` would read otherwise. */
-function isIn(schema: string, project: string, value: AddValue): string {
-  return `repository in (select n from ${schema}.repository_names where value like ${value(`${project}/%`)})`
+/** Of an entry of the trail: it happened to one of `projects` (a parameter that is an array of ids), to a robot of one, or in one. */
+export function happenedTo(schema: string, projects: string): string {
+  return `(${happenedIn(schema, projects)} or repository is null and (parameters::jsonb ->> 'project' = any(${projects})
+    or parameters::jsonb ->> 'robot' in (select id from ${schema}.robots where project = any(${projects}))))`
+}
+
+/** Of an entry of the trail or a pull: it happened in a repository of one of `projects`. */
+export function happenedIn(schema: string, projects: string): string {
+  return `repository in (select n from ${schema}.repository_names where split_part(value, '/', 1) = any(${projects}))`
 }
 
 function pullConditions(schema: string, { tag, digest, project }: AuditFilter, value: AddValue): string[] {
   return [
-    ...(project === undefined ? [] : [isIn(schema, project, value)]),
+    ...(project === undefined ? [] : [happenedIn(schema, `${value([project])}::text[]`)]),
     ...(tag === undefined ? [] : [`reference = (select n from ${schema}.pull_references where value = ${value(tag)})`]),
     ...(digest === undefined ? [] : [`digest = (select n from ${schema}.digests where value = ${value(digest)})`]),
   ]

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
+import { PULL, makeRobot } from '../../support/doors.ts'
 import { managementClient } from '../../support/management.ts'
 import type { ManagementClient } from '../../support/management.ts'
 import { registryClient } from '../../support/registry.ts'
@@ -33,6 +34,11 @@ beforeAll(async () => {
   await registryClient(server).pushImage('other/app', 'v1', Buffer.from('a layer'))
   for (const name of ['ada', 'paul', 'stella']) ids.set(name, await api.created('/users', { username: name, email: `${name}@example.org`, password: PASSWORD }))
   expect(await api.asked('POST', '/projects/team/members', { body: { role_id: 1, member_user: { username: 'paul' } } })).toBe('201')
+  for (const [name, project] of [['theirs', 'team'], ['others', 'other']] as const) {
+    const robot = await makeRobot(server, project, name, PULL)
+    expect(await api.asked('PUT', `/robots/${robot.id}`, { body: { disable: true, permissions: robot.permissions } })).toBe('200')
+    expect(await api.asked('DELETE', `/robots/${robot.id}`)).toBe('200')
+  }
   for (const name of ['team', 'other']) expect((await registryClient(server).call('GET', `/v2/${name}/app/manifests/v1`)).status).toBe(200)
   const put = await ask(`/users/${ids.get('ada') ?? 0}/auditor`, 'admin', { 'Content-Type': 'application/json' }, { method: 'PUT', body: '{"auditor":true}' })
   expect(put.status).toBe(200)
@@ -77,7 +83,10 @@ describe('GET /api/varve/v1/audit', () => {
     const whole = await page('/audit?limit=1000')
     const [project] = whole.entries.filter(({ action, parameters }) => action === 'project.created' && parameters?.['name'] === 'team')
     const id = project?.parameters?.['project']
-    const theirs = whole.entries.filter(({ repository, parameters }) => repository?.startsWith('team/') === true || (repository === undefined && parameters?.['project'] === id))
+    const [robot] = whole.entries.filter(({ action, parameters }) => action === 'robot.created' && parameters?.['name'] === 'theirs')
+    const isTheirs = (parameters: Entry['parameters']): boolean => parameters?.['project'] === id || parameters?.['robot'] === robot?.parameters?.['robot']
+    const theirs = whole.entries.filter(({ repository, parameters }) => repository?.startsWith('team/') === true || (repository === undefined && parameters !== undefined && isTheirs(parameters)))
+    expect(theirs.map(({ action }) => action).filter((action) => action.startsWith('robot.'))).toEqual(['robot.created', 'robot.changed', 'robot.deleted'])
     expect(entries).toEqual(theirs.slice(0, entries.length))
     expect((await page('/audit?repository=team/app&action=pull', 'paul')).entries.map(({ action }) => action)).toEqual(['pull'])
   })
