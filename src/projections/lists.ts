@@ -57,8 +57,8 @@ export async function listPage<R extends object>(rows: Rows, { select, values, k
   const filtered = (schema: string): string => `from (${select(schema)}) listed ${where === '' ? '' : `where ${where}`}`
   const text = (schema: string): string =>
     `select counted.total, page.* from (select count(*)::int as total ${filtered(schema)}) counted
-     left join lateral (select *, row_number() over (order by ${orders}) as place ${filtered(schema)}
-       order by ${orders} limit ${limit} offset ${offset}) page on true
+     left join lateral (select *, row_number() over (order by ${orders}) as place from (select * ${filtered(schema)}
+       order by ${orders} limit ${limit} offset ${offset}) those) page on true
      order by page.place`
   // Without a name, so that it is not prepared: its text is the caller's choice.
   const found = await rows<R & { total: number; place: string | null }>(undefined, text, parameters)
