@@ -6,7 +6,10 @@ import type { Position } from '../ports/position.ts'
 import type { NamedEntry } from './audit-documents.ts'
 import { auditPage, projectNames } from './audit-queries.ts'
 import type { AuditCursor, AuditFilter } from './audit-queries.ts'
-import { patiently } from './versioned-queries.ts'
+import type { ListAsked, Page } from './lists.ts'
+import { trailList } from './trail-list.ts'
+import type { ListedEntry, TrailListed } from './trail-list.ts'
+import { createRows, patiently } from './versioned-queries.ts'
 
 /** In a storm of pulls the trail comes ten seconds after them. */
 const PATIENCE_MS = 12_000
@@ -22,18 +25,27 @@ export function createTrailReader(options: {
   readonly reached: () => Position | undefined
 }) {
   const { pool, log, schema, reached } = options
+  const rows = createRows(pool, schema)
+
+  /** Up to where the trail can be read: what had happened when it was asked, or, where that is not there in time, as far as it has come. */
+  async function end(): Promise<Position | undefined> {
+    const head = await log.head()
+    const deadline = performance.now() + PATIENCE_MS
+    for (;;) {
+      const position = reached()
+      if (head === undefined || (position !== undefined && comparePositions(position, head) >= 0)) return head
+      if (performance.now() > deadline) return position
+      await sleep(POLL_MS)
+    }
+  }
 
   return {
-    /** Up to where the trail can be read: what had happened when it was asked, or, where that is not there in time, as far as it has come. */
-    async end(): Promise<Position | undefined> {
-      const head = await log.head()
-      const deadline = performance.now() + PATIENCE_MS
-      for (;;) {
-        const position = reached()
-        if (head === undefined || (position !== undefined && comparePositions(position, head) >= 0)) return head
-        if (performance.now() > deadline) return position
-        await sleep(POLL_MS)
-      }
+    end,
+
+    /** A page of it as a list that is counted: what had happened when it was asked. */
+    async list(listed: Omit<TrailListed, 'end'>, asked: ListAsked): Promise<Page<ListedEntry>> {
+      const until = await end()
+      return until === undefined ? { items: [], total: 0 } : trailList(rows, { ...listed, end: until }, asked)
     },
 
     /** A page of it, pulls of manifests among it, under the names that projects have, or had last. */

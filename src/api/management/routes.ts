@@ -1,3 +1,4 @@
+import { routes as auditLogs } from './audit-logs.ts'
 import { routes as configurations } from './configurations.ts'
 import { routes as ldap } from './ldap.ts'
 import { routes as members } from './members.ts'
@@ -15,5 +16,6 @@ import { routes as users } from './users.ts'
 
 /** Every route of `/api/v2.0`. Where two paths fit a request, the first one answers. */
 export const routes: readonly Route[] = [
-  ...users, ...userGroups, ...robots, ...projectRobots, ...permissions, ...projects, ...members, ...metadatas, ...configurations, ...ldap, ...oidc, ...system, documentRoute(() => routes),
+  ...users, ...userGroups, ...robots, ...projectRobots, ...permissions, ...projects, ...members, ...metadatas, ...auditLogs, ...configurations,
+  ...ldap, ...oidc, ...system, documentRoute(() => routes),
 ]

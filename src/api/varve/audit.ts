@@ -1,6 +1,4 @@
 import { Type } from '@sinclair/typebox'
-import { mayInSystem } from '../../commands/access/rights.ts'
-import type { Subject } from '../../commands/access/rights.ts'
 import { usersAggregate } from '../../commands/user/aggregate.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { parseRepositoryName, parseTag, splitRepositoryName } from '../../oci/names.ts'
@@ -13,6 +11,7 @@ import { auditDocument, auditLines } from '../../projections/audit-documents.ts'
 import { auditCursor } from '../../projections/audit-queries.ts'
 import type { AuditCursor, AuditFilter } from '../../projections/audit-queries.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
+import { readsWholeTrail } from '../management/audit-logs.ts'
 import { carryOut } from '../management/carry-out.ts'
 import type { Management } from '../management/management.ts'
 import { Number32, done, line } from '../management/people.ts'
@@ -100,15 +99,11 @@ export const routes: readonly Route[] = [
   }),
 ]
 
-function readsAll(subject: Subject): boolean {
-  return mayInSystem(subject, LIST) || mayInSystem(subject, { resource: 'audit-log', action: 'list' })
-}
-
 /** The project that is asked about, undefined for the whole trail; refused where its trail is not the caller's to read. */
 async function projectAsked(management: Management, asked: Asked, { project, repository }: Sought): Promise<ProjectRow | undefined | ApiError> {
   const named = project ?? nameOf(repository)
   const found = named === undefined ? undefined : await management.identity.project(named)
-  if (readsAll(asked.subject)) return named === undefined ? undefined : (found ?? noSuchProject)
+  if (readsWholeTrail(asked.subject)) return named === undefined ? undefined : (found ?? noSuchProject)
   return (named === undefined ? forWantOf(LIST, forbidden) : refusedInProject(asked.subject, found, LIST)) ?? found
 }
 

@@ -45,6 +45,8 @@ const PROBES: readonly Probe[] = [
   probe('HEAD /projects?project_name={project}', '200', 'project:read', undefined, { afterLogin: true }),
   probe('GET /projects/{project}/_deletable', '200', 'project:delete'),
   probe('GET /projects/{project}/summary', '200', 'project:read'),
+  probe('GET /projects/{project}/logs', '200', 'log:list'),
+  probe('GET /projects/{project}/auditlog-exts', '200', 'log:list'),
   probe('GET /projects/{project}/members', '200', 'member:list'),
   probe('POST /projects/{project}/members', '400 BAD_REQUEST', 'member:create', { role_id: 0 }),
   probe('GET /projects/{project}/members/{member}', '200', 'member:read'),

@@ -1,7 +1,7 @@
 """Projects, their members and metadata, and what is told of the system."""
 
 from harborapi.exceptions import Conflict, NotFound
-from harborapi.models import Configurations, ProjectMember, ProjectMetadata, ProjectReq, RoleRequest, UserCreationReq, UserEntity, UserGroup
+from harborapi.models import AuditLog, Configurations, ProjectMember, ProjectMetadata, ProjectReq, RoleRequest, UserCreationReq, UserEntity, UserGroup
 
 PASSWORD = "Of-lakes-and-1-river"
 
@@ -9,6 +9,7 @@ PASSWORD = "Of-lakes-and-1-river"
 async def run(registries):
     await projects(registries)
     await members(registries)
+    await logs(registries)
     await metadata(registries)
     await system(registries)
 
@@ -65,6 +66,23 @@ async def members(registries):
     except Conflict:
         pass
     await admin.call("remove_project_member", "py-project", number)
+
+
+async def logs(registries):
+    admin = registries.administrator
+    entries = await admin.call("get_project_logs", "py-project", query="operation=create", sort="op_time", page_size=1)
+    assert [(each.username, each.resource_type, each.resource) for each in entries][:2] == [("admin", "project", "py-project"), ("admin", "member", "py-project")]
+    assert len(entries) == 4, "the client follows Link"
+    since = entries[1].op_time.strftime("%Y-%m-%d %H:%M:%S")
+    assert entries[-1] in await admin.call("get_project_logs", "py-project", query=f"op_time=[{since}~]")
+    assert await admin.call("get_project_logs", "py-project", query="username=py-member") == []
+    everything = await admin.call("get_audit_logs", query="resource_type={project user}", sort="-op_time", limit=20)
+    assert ("create", "user", "py-member") in [(each.operation, each.resource_type, each.resource) for each in everything]
+    # The client has no functions for those in the newer form.
+    for path in ("/projects/py-project/auditlog-exts", "/auditlog-exts"):
+        extended = await admin.call("get", path, params={"q": "operation_description=~member.role", "page_size": 1})
+        assert [(each["operation"], each["operation_result"]) for each in extended] == [("update", True)]
+        assert AuditLog(**extended[0]).resource == "py-project"
 
 
 async def metadata(registries):
