@@ -24,9 +24,11 @@ const TAGS = [
  * Operations under these tags that Varve does not serve: there is no scanner, of artifacts nothing is listed yet, and the types of events
  * are those that can be forwarded or left out, which none can.
  */
-const NOT_SERVED = ['listArtifactsOfProject', 'getScannerOfProject', 'setScannerOfProject', 'listScannerCandidatesOfProject', 'listAuditLogEventTypes', 'getInternalconfig', 'getCert']
+const NOT_SERVED = ['listArtifactsOfProject', 'getScannerOfProject', 'setScannerOfProject', 'listScannerCandidatesOfProject', 'listAuditLogEventTypes']
 /** Settings that Harbor does not have. */
 const VARVES_OWN = /\.(ldap_start_tls|ldap_ca|ldap_nested_groups) is not in the model$/
+/** Said to be an object, where Harbor puts whatever a setting's value is. */
+const ANY_VALUE = /internalconfig 200\.\w+\.value is .*, and not of type object$/
 /** What Harbor serves and its document does not say any more. */
 const UNDOCUMENTED = /\/projects\/[^/]+\/robots/
 
@@ -96,7 +98,7 @@ describeIf(python !== undefined && harborDocument !== undefined && LIVE_URL === 
 
   it('is answered with what the document knows, in its types', () => {
     const problems = calls.filter(({ path }) => !UNDOCUMENTED.test(path)).flatMap((call) => harborDocument?.problems(call) ?? [])
-    expect(problems.filter((problem) => !VARVES_OWN.test(problem))).toEqual([])
+    expect(problems.filter((problem) => !VARVES_OWN.test(problem) && !ANY_VALUE.test(problem))).toEqual([])
   })
 })
 

@@ -11,7 +11,7 @@ import { oidcSettings } from '../oidc.ts'
 import { carryOut } from './carry-out.ts'
 import type { Management } from './management.ts'
 import { apiError, route } from './route.ts'
-import type { ApiError, Route } from './route.ts'
+import type { Answer, ApiError, Route } from './route.ts'
 
 /**
  * What Harbor can be told beside these, and what that is where it has no effect: Varve does not have it, so it is shown as that and can
@@ -79,15 +79,16 @@ export const routes: readonly Route[] = [
     tag: 'configure',
     needs: { system: { resource: 'configuration', action: 'read' } },
     answers: { 200: Configurations },
-    async handle(management) {
-      const values: Readonly<Record<string, unknown>> = await management.settings()
-      const usersOnly = !(await management.queries().hasOtherUsers())
-      const entries = shown.map(([name, otherwise]) => {
-        const editable = isSettingName(name) && (name !== 'auth_mode' || usersOnly)
-        return [name, { value: isSettingName(name) ? values[name] : otherwise, editable }] as const
-      })
-      return { status: 200, body: Object.fromEntries(entries) }
-    },
+    handle: shownSettings,
+  }),
+  route({
+    method: 'get',
+    path: '/internalconfig',
+    summary: 'The same. In Harbor it is for its own parts, and has secrets in it; here there are no such parts.',
+    tag: 'configure',
+    needs: { system: { resource: 'configuration', action: 'read' } },
+    answers: { 200: Configurations },
+    handle: shownSettings,
   }),
   route({
     method: 'put',
@@ -113,6 +114,16 @@ export const routes: readonly Route[] = [
     },
   }),
 ]
+
+async function shownSettings(management: Management): Promise<Answer> {
+  const values: Readonly<Record<string, unknown>> = await management.settings()
+  const usersOnly = !(await management.queries().hasOtherUsers())
+  const entries = shown.map(([name, otherwise]) => {
+    const editable = isSettingName(name) && (name !== 'auth_mode' || usersOnly)
+    return [name, { value: isSettingName(name) ? values[name] : otherwise, editable }] as const
+  })
+  return { status: 200, body: Object.fromEntries(entries) }
+}
 
 /** What a name and value ask for; undefined: what is so for good. */
 async function changeOf(management: Management, name: string, value: unknown): Promise<SettingChange | ApiError | undefined> {

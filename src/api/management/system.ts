@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { reachOf } from '../reach.ts'
 import type { Management } from './management.ts'
-import { route } from './route.ts'
+import { apiError, route } from './route.ts'
 import type { Route } from './route.ts'
 
 /** The version of Harbor's API that is spoken: clients compare what stands before the dash. */
@@ -94,6 +94,15 @@ export const routes: readonly Route[] = [
       }
       return { status: 200, body: { ...open, ...more } }
     },
+  }),
+  route({
+    method: 'get',
+    path: '/systeminfo/getcert',
+    summary: 'The certificate of the authority that the registry is trusted by, where it has one to give. It has none: `has_ca_root` is false.',
+    tag: 'systeminfo',
+    needs: 'everybody',
+    answers: { 404: undefined },
+    handle: () => Promise.resolve(apiError(404, 'NOT_FOUND', 'this registry keeps no certificate of an authority')),
   }),
   route({
     method: 'get',

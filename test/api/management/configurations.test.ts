@@ -77,6 +77,7 @@ describe('settings', () => {
     const secret = 'a-search-password-for-tests'
     expect(await admin.asked('PUT', '/configurations', { ldap_search_password: secret, oidc_client_secret: secret })).toBe('200')
     expect(JSON.stringify(await settings())).not.toContain(secret)
+    expect(await admin.read('/internalconfig')).toEqual(await settings())
     const { stdout } = await server.varve('log', 'tail', '--lines', '10')
     expect(stdout).toContain('SettingChanged')
     expect(stdout).not.toContain(secret)
@@ -100,6 +101,7 @@ describe('settings', () => {
     expect(await admin.asked('PUT', '/configurations', { robot_name_prefix: 'ALI' })).toBe('400 BAD_REQUEST')
     expect(await admin.asked('PUT', '/configurations', { robot_name_prefix: 'bot_' })).toBe('200')
     expect([await alice.asked('GET', '/configurations'), await alice.asked('PUT', '/configurations', {})]).toEqual(['403 FORBIDDEN', '403 FORBIDDEN'])
+    expect(await alice.asked('GET', '/internalconfig')).toBe('403 FORBIDDEN')
     const nobody = askingAs(server, 'nobody')
     expect([await nobody.asked('GET', '/configurations'), await nobody.asked('PUT', '/configurations', {})]).toEqual(['401 UNAUTHORIZED', '401 UNAUTHORIZED'])
   })
@@ -117,6 +119,11 @@ describe('what everybody may ask', () => {
     const open = { auth_mode: 'db_auth', primary_auth_mode: false, self_registration: false, oidc_provider_name: '', banner_message: '' }
     expect(await askingAs(server, 'nobody').read('/systeminfo')).toEqual(open)
     expect(await admin.read('/systeminfo')).toMatchObject({ ...open, registry_url: server.host, external_url: server.url, harbor_version: expect.stringMatching(/^v2\.14\.0-varve-/) })
+  })
+
+  it('is a certificate of an authority, of which there is none', async () => {
+    expect(await askingAs(server, 'nobody').asked('GET', '/systeminfo/getcert')).toBe('404 NOT_FOUND')
+    expect(await admin.read('/systeminfo')).toMatchObject({ has_ca_root: false })
   })
 
   it('never holds U+0000', async () => {

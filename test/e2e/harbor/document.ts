@@ -82,7 +82,8 @@ function openDocument(file: string) {
       if (operation === undefined) return [`${where}: there is no such operation`]
       const response = operation.responses[String(status)]
       if (response === undefined) return [`${where}: there is no such answer`]
-      const schema = schemaOf(response)
+      // A refusal has its form also where the document does not say it again.
+      const schema = schemaOf(response) ?? (status >= 400 ? { $ref: '#/definitions/Errors' } : undefined)
       if (answer === '') return []
       if (schema === undefined) return [`${where}: it has no body`]
       // A text is answered as it is.

@@ -113,8 +113,13 @@ async def system(registries):
     [volume] = (await admin.call("get_system_volume_info")).storage
     assert 0 < volume.free < volume.total
 
+    # The client takes whatever is answered for the file.
+    assert b"NOT_FOUND" in bytes(await admin.call("get_system_certificate"))
+
     before = await admin.call("get_config")
     assert (before.auth_mode.value, before.session_timeout.value, before.read_only.editable) == ("db_auth", 60, False)
     await admin.call("update_config", Configurations(session_timeout=30, robot_name_prefix="robot$"))
     assert (await admin.call("get_config")).session_timeout.value == 30
     await admin.call("update_config", Configurations(session_timeout=60))
+    internal = await admin.call("get", "/internalconfig")
+    assert internal["session_timeout"] == {"value": 60, "editable": True} and not [each for each in internal if "secret" in each or "password" in each]
