@@ -94,6 +94,7 @@ const PROBES: readonly RegistryProbe[] = [
   makesProject((caller) => isPerson(caller) || those('project:create')(caller)),
 
   probe('GET /configurations', '200', those('configuration:read')),
+  probe('GET /internalconfig', '200', those('configuration:read')),
   probe('PUT /configurations', '200', those('configuration:update'), { body: {} }),
   probe('POST /ldap/ping', '400 BAD_REQUEST', those('configuration:update'), { body: { ldap_url: 'nothing' } }),
   probe('GET /ldap/users/search', '400 BAD_REQUEST', those('ldap-user:list')),
@@ -104,7 +105,11 @@ const PROBES: readonly RegistryProbe[] = [
   probe('GET /ping', '200', everybody),
   probe('GET /health', '200', everybody),
   probe('GET /systeminfo', '200', everybody),
+  probe('GET /systeminfo/getcert', '404 NOT_FOUND', everybody),
   probe('GET /systeminfo/volumes', '200', those('system-volumes:read')),
+  // Of what they may read: which that is, audit-logs.test.ts says.
+  probe('GET /audit-logs', '200', whoeverLogsIn),
+  probe('GET /auditlog-exts', '200', whoeverLogsIn),
   probe('GET /statistics', '200', whoeverLogsIn),
   probe('GET /openapi.json', '200', everybody),
 ]
