@@ -208,10 +208,14 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
       return changeRobot(idOfStream(stream), { verifier: fact.data.verifier, credential: event.id })
 
     case 'ProjectCreated': {
-      const { project, number, name, visibility, owner } = fact.data
+      const { project, number, name, visibility, owner, metadata = {} } = fact.data
       const row = { id: project, number, name, visibility, owner: owner ?? null, live: true, created_at: at, updated_at: at }
       const first = { project, member: `user:${owner ?? ''}`, role: 'projectAdmin', number: context.ordinal, created_at: at, updated_at: at }
-      return owner === undefined ? [put(projects, row)] : [put(projects, row), put(members, first)]
+      return [
+        put(projects, row),
+        ...Object.entries(metadata).map(([key, value]) => put(projectMetadata, { project, name: key, value })),
+        ...(owner === undefined ? [] : [put(members, first)]),
+      ]
     }
     case 'ProjectDeleted':
       return [changeProject(fact.data.project, { live: false })]

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Client } from 'pg'
+import { askingAs } from '../support/asking.ts'
 import { testDatabase } from '../support/postgres.ts'
 import { startPostgresProxy } from '../support/postgres-proxy.ts'
 import type { Statement } from '../support/postgres-proxy.ts'
@@ -93,6 +94,26 @@ describe('what is asked of Postgres', () => {
       await Promise.all([first, ...others])
       expect(by('varve log writer', proxy.take())).toEqual(['append_activity', 'append_activity'])
       expect((await pullEvents()) - before).toBe(2)
+    })
+  })
+
+  describe('a project', () => {
+    const metadata = { public: 'true', auto_scan: 'false', severity: 'low' }
+
+    test('is made by one event, whatever is said of it', async () => {
+      await quiet()
+      const before = await stateEvents()
+      await askingAs(server).make('/projects', { project_name: 'made', metadata })
+      expect(by('varve log writer', proxy.take())).toEqual(['append'])
+      expect((await stateEvents()) - before).toBe(1)
+    })
+
+    test('is changed by one append', async () => {
+      await quiet()
+      const before = await stateEvents()
+      expect(await askingAs(server).asked('PUT', '/projects/made', { metadata: { ...metadata, public: 'false', severity: 'high' } })).toBe('200')
+      expect(by('varve log writer', proxy.take())).toEqual(['append'])
+      expect((await stateEvents()) - before).toBe(2)
     })
   })
 

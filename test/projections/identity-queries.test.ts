@@ -233,9 +233,9 @@ describe('identity in Postgres', () => {
     it('give a decision the members it names, and all metadata that is set', async () => {
       const { happened, decisionRows } = await empty()
       const [project, owner, guest] = [randomUUID(), randomUUID(), randomUUID()]
-      await happened(streams.projects, ProjectCreated({ project, number: 1, name: 'team', visibility: 'private', owner }))
+      await happened(streams.projects, ProjectCreated({ project, number: 1, name: 'team', visibility: 'private', owner, metadata: { c: '3' } }))
       expect(await decisionRows.project(project, [`user:${owner}`])).toEqual({
-        revision: -1, live: true, visibility: 'private', members: [{ member: `user:${owner}`, role: 'projectAdmin' }], metadata: new Map(),
+        revision: -1, live: true, visibility: 'private', members: [{ member: `user:${owner}`, role: 'projectAdmin' }], metadata: new Map([['c', '3']]),
       })
       await happened(
         streams.project(project), MemberAdded({ member: user(guest), role: 'guest' }), MemberRoleChanged({ member: user(guest), from: 'guest', to: 'developer' }),
@@ -243,7 +243,7 @@ describe('identity in Postgres', () => {
         MetadataChanged({ name: 'b', from: '2', to: null }), VisibilityChanged({ from: 'private', to: 'public' }),
       )
       expect(await decisionRows.project(project, [`user:${owner}`, `user:${guest}`, `group:${guest}`])).toEqual({
-        revision: 6, live: true, visibility: 'public', members: [{ member: `user:${guest}`, role: 'developer' }], metadata: new Map([['a', '1']]),
+        revision: 6, live: true, visibility: 'public', members: [{ member: `user:${guest}`, role: 'developer' }], metadata: new Map([['c', '3'], ['a', '1']]),
       })
       expect(await decisionRows.project(randomUUID(), [])).toEqual({ revision: -1, live: false, visibility: 'private', members: [], metadata: new Map() })
     })
@@ -387,8 +387,8 @@ describe('identity in Postgres', () => {
           if (ended(known)) continue
           const own = (rows: DecisionRows) => projectAggregate(rows, known)
           cases.push(
-            caseOf(own, { type: 'ChangeVisibility', visibility: 'public' }, creates(known)),
-            caseOf(own, { type: 'ChangeMetadata', name: 'severity', value: null }, creates(known)),
+            caseOf(own, { type: 'ChangeProject', visibility: 'public' }, creates(known)),
+            caseOf(own, { type: 'ChangeProject', metadata: { severity: null } }, creates(known)),
           )
           for (const { stream, event: each } of events) {
             if (stream !== streams.project(known) || each.type !== 'MemberAdded') continue

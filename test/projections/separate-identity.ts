@@ -129,6 +129,7 @@ export function separateIdentity(open: (sealed: string) => Promise<string | unde
         const owner = text(data, 'owner')
         projects.set(id, { ...made, name: text(data, 'name'), visibility: text(data, 'visibility'), owner })
         if (owner !== null) putMember(id, `user:${owner}`, 'projectAdmin', now, ordinal)
+        for (const [name, value] of Object.entries((data['metadata'] ?? {}) as Data)) metadata.set(`${id} ${name}`, { project: id, name, value: String(value) })
         return
       }
       case 'ProjectDeleted':

@@ -97,9 +97,9 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
       if (ended !== undefined) project.set(event.data.project, { ...ended, live: false })
       return
     }
-    const { owner, visibility } = event.data
+    const { owner, visibility, metadata = {} } = event.data
     const members = new Map<string, Role>(owner === undefined ? [] : [[memberKey({ kind: 'user', id: owner }), 'projectAdmin']])
-    project.set(event.data.project, { revision: -1, live: true, visibility, members, metadata: new Map() })
+    project.set(event.data.project, { revision: -1, live: true, visibility, members, metadata: new Map(Object.entries(metadata)) })
   }
 
   async function all<F extends Fact>(stream: string): Promise<Event<F>[]> {
@@ -209,8 +209,9 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
   function createProject(): Promise<boolean> {
     if (projects.state.names.size >= tools.maxProjects) return deleteProject()
     const owner = random.chance(0.2) ? {} : { owner: somebody() }
+    const metadata = random.chance(0.8) ? {} : { metadata: { [random.pick(METADATA) ?? '']: 'true' } }
     const name = `project-${random.below(tools.maxProjects)}`
-    return ofProjects({ type: 'CreateProject', id: random.uuid(), name, ...owner, visibility: random.chance(0.2) ? 'public' : 'private' })
+    return ofProjects({ type: 'CreateProject', id: random.uuid(), name, ...owner, ...metadata, visibility: random.chance(0.2) ? 'public' : 'private' })
   }
 
   function deleteProject(): Promise<boolean> {
@@ -271,8 +272,8 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
     [2, async () => ofRobot(someRobot(), { type: 'RefreshSecret', verifier: await secret() })],
     [6, createProject],
     [2, deleteProject],
-    [4, () => ofProject(someProject(), { type: 'ChangeVisibility', visibility: random.chance(0.5) ? 'public' : 'private' })],
-    [5, () => ofProject(someProject(), { type: 'ChangeMetadata', name: random.pick(METADATA) ?? '', value: random.pick(['true', 'high', null]) ?? null })],
+    [4, () => ofProject(someProject(), { type: 'ChangeProject', visibility: random.chance(0.5) ? 'public' : 'private' })],
+    [5, () => ofProject(someProject(), { type: 'ChangeProject', metadata: { [random.pick(METADATA) ?? '']: random.pick(['true', 'high', null]) ?? null } })],
     [14, () => { const id = someProject(); return ofProject(id, { type: 'AddMember', member: someMember(id), role: random.pick(ROLES) ?? 'guest' }) }],
     [6, () => { const id = someProject(); return ofProject(id, { type: 'ChangeMemberRole', member: someMember(id), role: random.pick(ROLES) ?? 'guest' }) }],
     [5, () => { const id = someProject(); return ofProject(id, { type: 'RemoveMember', member: someMember(id) }) }],

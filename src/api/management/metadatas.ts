@@ -83,7 +83,7 @@ export const routes: readonly Route[] = [
     async handle(management, asked, { params: { meta_name: name } }) {
       if (name === 'public') return apiError(400, 'BAD_REQUEST', 'a project is public or private: set public to "false"')
       if (!(await metadataOf(management, asked)).has(name)) return absent(name)
-      return changed(await carryOut(management, asked, aggregateOf(management, asked), { type: 'ChangeMetadata', name, value: null }))
+      return changed(await carryOut(management, asked, aggregateOf(management, asked), { type: 'ChangeProject', metadata: { [name]: null } }))
     },
   }),
 ]
@@ -105,11 +105,8 @@ async function metadataOf({ decisionRows }: Management, asked: Asked): Promise<R
 async function change(management: Management, asked: Asked, name: string, value: string): Promise<Answer | ApiError | Rejection> {
   const fault = faultOfMetadata(name, value)
   if (fault !== undefined) return apiError(400, 'BAD_REQUEST', fault)
-  const command =
-    name === 'public'
-      ? ({ type: 'ChangeVisibility', visibility: value === 'true' ? 'public' : 'private' } as const)
-      : ({ type: 'ChangeMetadata', name, value } as const)
-  return changed(await carryOut(management, asked, aggregateOf(management, asked), command))
+  const change = name === 'public' ? { visibility: value === 'true' ? 'public' : 'private' } as const : { metadata: { [name]: value } }
+  return changed(await carryOut(management, asked, aggregateOf(management, asked), { type: 'ChangeProject', ...change }))
 }
 
 function changed(outcome: readonly unknown[] | Rejection): Answer | Rejection {

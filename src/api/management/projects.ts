@@ -4,8 +4,7 @@ import type { Static } from '@sinclair/typebox'
 import { mayCreateProject, mayInProject, memberKeys } from '../../commands/access/rights.ts'
 import type { Subject } from '../../commands/access/rights.ts'
 import { projectAggregate, projectsAggregate } from '../../commands/project/aggregate.ts'
-import type { Role } from '../../commands/project/events.ts'
-import type { Rejection } from '../../commands/rejection.ts'
+import type { Role, Visibility } from '../../commands/project/events.ts'
 import { isProjectName } from '../../oci/names.ts'
 import { folded } from '../../ports/same-name.ts'
 import { projectColumns } from '../../projections/project-queries.ts'
@@ -13,12 +12,11 @@ import type { ProjectEntry } from '../../projections/project-queries.ts'
 import { reachOf } from '../reach.ts'
 import { carryOut } from './carry-out.ts'
 import { listAsked, listParameters, pageAnswer } from './listing.ts'
-import type { Management } from './management.ts'
 import { METADATA_NAMES, faultOfMetadata } from './project-metadata.ts'
 import { roleNumbers } from './roles.ts'
 import { refusedInProject } from './refusals.ts'
 import { apiError, forWantOf, projectOf, route } from './route.ts'
-import type { ApiError, Asked, Route } from './route.ts'
+import type { ApiError, Route } from './route.ts'
 
 const MetadataBody = Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1_000 }), Type.Null()]))
 
@@ -127,11 +125,9 @@ export const routes: readonly Route[] = [
       const wanted = wantedOf(body)
       if ('refused' in wanted) return wanted
       const owner = subject.kind === 'user' ? { owner: subject.id } : {}
-      const command = { type: 'CreateProject', id: randomUUID(), name, ...owner, visibility: wanted.visibility ?? 'private' } as const
+      const command = { type: 'CreateProject', id: randomUUID(), name, ...owner, visibility: 'private', ...wanted } as const
       const created = await carryOut(management, asked, projectsAggregate(management.decisionRows), command)
       if ('refused' in created) return created
-      const refused = await change(management, asked, command.id, { ...wanted, visibility: undefined })
-      if (refused !== undefined) return refused
       const byName = request.headers['x-resource-name-in-location'] === 'true'
       const number = (await management.identity.projectById(command.id))?.number ?? name
       return { status: 201, headers: { Location: `/api/v2.0/projects/${byName ? name : number}` } }
@@ -165,7 +161,9 @@ export const routes: readonly Route[] = [
     async handle(management, asked, { body }) {
       const wanted = wantedOf(body)
       if ('refused' in wanted) return wanted
-      return (await change(management, asked, projectOf(asked).id, wanted)) ?? { status: 200 }
+      const aggregate = projectAggregate(management.decisionRows, projectOf(asked).id)
+      const changed = await carryOut(management, asked, aggregate, { type: 'ChangeProject', ...wanted })
+      return 'refused' in changed ? changed : { status: 200 }
     },
   }),
   route({
@@ -249,7 +247,7 @@ function shown(entry: ProjectEntry, subject: Subject): Static<typeof Project> {
   }
 }
 
-type Wanted = { readonly visibility: 'public' | 'private' | undefined; readonly metadata: readonly (readonly [string, string])[] }
+type Wanted = { readonly visibility?: Visibility; readonly metadata?: Readonly<Record<string, string>> }
 
 /** What a body asks of a project. `metadata` says it; `public` is an older way to say one part of it. */
 function wantedOf(body: Static<typeof ProjectBody>): Wanted | ApiError {
@@ -263,20 +261,9 @@ function wantedOf(body: Static<typeof ProjectBody>): Wanted | ApiError {
     if (fault !== undefined) return apiError(400, 'BAD_REQUEST', fault)
   }
   const stated = given.find(([name]) => name === 'public')?.[1] ?? (typeof body.public === 'boolean' ? String(body.public) : undefined)
-  const visibility = stated === undefined ? undefined : stated === 'true' ? 'public' : 'private'
-  return { visibility, metadata: given.filter(([name]) => name !== 'public') }
-}
-
-/** Changes what differs. */
-async function change(management: Management, asked: Asked, project: string, { visibility, metadata }: Wanted): Promise<Rejection | undefined> {
-  const aggregate = projectAggregate(management.decisionRows, project)
-  const commands = [
-    ...(visibility === undefined ? [] : [{ type: 'ChangeVisibility', visibility } as const]),
-    ...metadata.map(([name, value]) => ({ type: 'ChangeMetadata', name, value }) as const),
-  ]
-  for (const command of commands) {
-    const outcome = await carryOut(management, asked, aggregate, command)
-    if ('refused' in outcome) return outcome
+  const metadata = given.filter(([name]) => name !== 'public')
+  return {
+    ...(stated === undefined ? {} : { visibility: stated === 'true' ? 'public' : 'private' }),
+    ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata) }),
   }
-  return undefined
 }

@@ -13,6 +13,8 @@ export type CreateProject = {
   readonly name: string
   readonly owner?: string
   readonly visibility: Visibility
+  /** Where it differs from none. */
+  readonly metadata?: Readonly<Record<string, string>>
 }
 export type ProjectsCommand = CreateProject | { readonly type: 'DeleteProject'; readonly id: string }
 
@@ -32,9 +34,10 @@ export function evolveProjects(state: ProjectsState, event: Event<ProjectsFact>)
 
 export function decideProjects(state: ProjectsState, command: ProjectsCommand): readonly ProjectsFact[] | Rejection {
   if (command.type === 'DeleteProject') return state.names.has(command.id) ? [ProjectDeleted({ project: command.id })] : reject('NOT_FOUND', 'there is no such project')
-  const { id, name, owner, visibility } = command
+  const { id, name, owner, visibility, metadata } = command
   if (idOfName(state, name) !== undefined) return reject('CONFLICT', 'a project of this name is there')
-  return [ProjectCreated({ project: id, number: state.lastNumber + 1, name, visibility, ...(owner === undefined ? {} : { owner }) })]
+  const more = { ...(owner === undefined ? {} : { owner }), ...(metadata === undefined ? {} : { metadata }) }
+  return [ProjectCreated({ project: id, number: state.lastNumber + 1, name, visibility, ...more })]
 }
 
 /** The project that has a name. */
@@ -44,8 +47,8 @@ export function idOfName({ names }: ProjectsState, name: string): string | undef
 }
 
 export type ProjectCommand =
-  | { readonly type: 'ChangeVisibility'; readonly visibility: Visibility }
-  | { readonly type: 'ChangeMetadata'; readonly name: string; readonly value: string | null }
+  /** All at once, or nothing: metadata by name, each once; null ends it. */
+  | { readonly type: 'ChangeProject'; readonly visibility?: Visibility; readonly metadata?: Readonly<Record<string, string | null>> }
   | { readonly type: 'AddMember'; readonly member: Member; readonly role: Role }
   | { readonly type: 'ChangeMemberRole'; readonly member: Member; readonly role: Role }
   | { readonly type: 'RemoveMember'; readonly member: Member }
@@ -89,12 +92,13 @@ export function evolveProject(state: ProjectState, event: Event<ProjectFact>): P
 export function decideProject(state: ProjectState, command: ProjectCommand): readonly ProjectFact[] | Rejection {
   if (!state.live) return reject('NOT_FOUND', 'there is no such project')
   switch (command.type) {
-    case 'ChangeVisibility':
-      return state.visibility === command.visibility ? [] : [VisibilityChanged({ from: state.visibility, to: command.visibility })]
-    case 'ChangeMetadata': {
-      const { name, value } = command
-      const from = state.metadata.get(name) ?? null
-      return from === value ? [] : [MetadataChanged({ name, from, to: value })]
+    case 'ChangeProject': {
+      const { visibility = state.visibility, metadata = {} } = command
+      const changes = Object.entries(metadata).flatMap(([name, to]) => {
+        const from = state.metadata.get(name) ?? null
+        return from === to ? [] : [MetadataChanged({ name, from, to })]
+      })
+      return visibility === state.visibility ? changes : [VisibilityChanged({ from: state.visibility, to: visibility }), ...changes]
     }
     case 'AddMember': {
       const { member, role } = command

@@ -13,6 +13,10 @@ export const Role = Type.Union(
 /** Who a member is. Through a group, everybody whom its directory or provider shows in it. */
 export const Member = Type.Object({ kind: Type.Union([Type.Literal('user'), Type.Literal('group')]), id: Uuid }, closed)
 
+/** What is kept for a project under a name. */
+const MetadataName = Type.String({ minLength: 1, maxLength: 255 })
+const MetadataValue = Type.String({ maxLength: 10_000 })
+
 /**
  * Stands in the stream `projects`, since names are unique among all projects; carries the project's whole first state. The owner, where
  * there is one (no robot is), is its first member, as projectAdmin.
@@ -26,6 +30,7 @@ export const ProjectCreated = eventType(
       name: Type.String({ minLength: 1, maxLength: 255 }),
       visibility: Visibility,
       owner: Type.Optional(Uuid),
+      metadata: Type.Optional(Type.Record(MetadataName, MetadataValue)),
     },
     closed,
   ),
@@ -45,14 +50,7 @@ export const VisibilityChanged = eventType('VisibilityChanged', Type.Object({ fr
 /** One of the names and values that are kept for a project; null: none. */
 export const MetadataChanged = eventType(
   'MetadataChanged',
-  Type.Object(
-    {
-      name: Type.String({ minLength: 1, maxLength: 255 }),
-      from: Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]),
-      to: Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]),
-    },
-    closed,
-  ),
+  Type.Object({ name: MetadataName, from: Type.Union([MetadataValue, Type.Null()]), to: Type.Union([MetadataValue, Type.Null()]) }, closed),
 )
 
 export const MemberAdded = eventType('MemberAdded', Type.Object({ member: Member, role: Role }, closed))

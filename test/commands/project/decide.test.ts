@@ -32,6 +32,11 @@ describe('creating a project', () => {
     projects.given(created(first, 1, 'team'), created(second, 2, 'other')).when(create(second, 'team')).thenRefused('CONFLICT')
   })
 
+  it('says all that is said of it in one event', () => {
+    const command = { ...create(first, 'team'), visibility: 'public', metadata: { severity: 'low' } } as const
+    projects.given().when(command).then(ProjectCreated({ project: first, number: 1, name: 'team', visibility: 'public', owner, metadata: { severity: 'low' } }))
+  })
+
   it('by a robot has no owner', () => {
     projects.given().when({ type: 'CreateProject', id: first, name: 'team', visibility: 'public' }).then(ProjectCreated({ project: first, number: 1, name: 'team', visibility: 'public' }))
   })
@@ -53,17 +58,25 @@ describe('a project', () => {
 
   it('becomes public and private, each said once with what was before', () => {
     const toPublic = VisibilityChanged({ from: 'private', to: 'public' })
-    project.given().when({ type: 'ChangeVisibility', visibility: 'public' }).then(toPublic)
-    project.given(toPublic).when({ type: 'ChangeVisibility', visibility: 'public' }).then()
-    project.given(toPublic).when({ type: 'ChangeVisibility', visibility: 'private' }).then(VisibilityChanged({ from: 'public', to: 'private' }))
+    project.given().when({ type: 'ChangeProject', visibility: 'public' }).then(toPublic)
+    project.given(toPublic).when({ type: 'ChangeProject', visibility: 'public' }).then()
+    project.given(toPublic).when({ type: 'ChangeProject', visibility: 'private' }).then(VisibilityChanged({ from: 'public', to: 'private' }))
   })
 
   it('keeps metadata, and says what each was before', () => {
     const set = MetadataChanged({ name: 'auto_scan', from: null, to: 'true' })
-    project.given().when({ type: 'ChangeMetadata', name: 'auto_scan', value: 'true' }).then(set)
-    project.given(set).when({ type: 'ChangeMetadata', name: 'auto_scan', value: 'true' }).then()
-    project.given(set).when({ type: 'ChangeMetadata', name: 'auto_scan', value: null }).then(MetadataChanged({ name: 'auto_scan', from: 'true', to: null }))
-    project.given().when({ type: 'ChangeMetadata', name: 'auto_scan', value: null }).then()
+    project.given().when({ type: 'ChangeProject', metadata: { auto_scan: 'true' } }).then(set)
+    project.given(set).when({ type: 'ChangeProject', metadata: { auto_scan: 'true' } }).then()
+    project.given(set).when({ type: 'ChangeProject', metadata: { auto_scan: null } }).then(MetadataChanged({ name: 'auto_scan', from: 'true', to: null }))
+    project.given().when({ type: 'ChangeProject', metadata: { auto_scan: null } }).then()
+  })
+
+  it('changes all that differs at once', () => {
+    const set = MetadataChanged({ name: 'auto_scan', from: null, to: 'true' })
+    const command = { type: 'ChangeProject', visibility: 'public', metadata: { auto_scan: null, severity: 'low', prevent_vul: null } } as const
+    project.given(set).when(command).then(
+      VisibilityChanged({ from: 'private', to: 'public' }), MetadataChanged({ name: 'auto_scan', from: 'true', to: null }), MetadataChanged({ name: 'severity', from: null, to: 'low' }),
+    )
   })
 
   it('takes a member once, a user beside a group of the same id', () => {
@@ -89,8 +102,8 @@ describe('a project', () => {
   })
 
   it.each<ProjectCommand>([
-    { type: 'ChangeVisibility', visibility: 'private' },
-    { type: 'ChangeMetadata', name: 'auto_scan', value: null },
+    { type: 'ChangeProject', visibility: 'private' },
+    { type: 'ChangeProject', metadata: { auto_scan: null } },
     { type: 'AddMember', member: team, role: 'guest' },
     { type: 'ChangeMemberRole', member: user, role: 'guest' },
     { type: 'RemoveMember', member: user },
