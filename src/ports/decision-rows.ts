@@ -43,8 +43,10 @@ type RobotPermissionRows = { kind: 'system'; access: AccessRows } | { kind: 'pro
 /** What decisions start from: rows of one snapshot, which may be behind the log. Their cost does not grow with history. */
 export interface DecisionRows {
   repository(repository: RepositoryKey, names: RepositoryNames): Promise<RepositoryRows>
-  /** The projects that live, by id, of what is asked. */
-  projects(asked: { readonly name: string } | { readonly id: string }): Promise<SetRows & { readonly names: ReadonlyMap<string, string> }>
+  /** The projects that live, by id, of what is asked, and the events that began to delete them. */
+  projects(asked: { readonly name: string } | { readonly id: string }): Promise<
+    SetRows & { readonly names: ReadonlyMap<string, string>; readonly deletions: ReadonlyMap<string, string> }
+  >
   /** `members`: keys; those that are there are answered. */
   project(id: string, members: readonly string[]): Promise<{
     readonly revision: number

@@ -169,6 +169,8 @@ function changesOf(fact: IdentityFact, { stream, position }: Recorded): readonly
     case 'GroupRenamed':
     case 'RobotSecretRefreshed':
     case 'MetadataChanged':
+    case 'ProjectDeletionBegun':
+    case 'ProjectDeletionStopped':
       return undefined
   }
 }

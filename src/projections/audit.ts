@@ -169,6 +169,8 @@ export const ACTIONS = {
   RobotSecretRefreshed: 'robot.secret-refreshed',
   RobotDeleted: 'robot.deleted',
   ProjectCreated: 'project.created',
+  ProjectDeletionBegun: 'project.deletion-begun',
+  ProjectDeletionStopped: 'project.deletion-stopped',
   ProjectDeleted: 'project.deleted',
   VisibilityChanged: 'visibility.changed',
   MetadataChanged: 'metadata.changed',

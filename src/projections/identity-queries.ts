@@ -13,6 +13,8 @@ export type ProjectRow = {
   readonly name: string
   readonly visibility: Visibility
   readonly owner: string | undefined
+  /** The event that began a deletion of it, which has not ended. */
+  readonly deletion: string | undefined
   readonly createdAt: Date
   readonly updatedAt: Date
   /** By `user:<id>` or `group:<id>`. */
@@ -67,7 +69,8 @@ export type KeyRow = { readonly kid: string; readonly publicKey: string; readonl
 export type IdentityQueries = ReturnType<typeof identityQueries>
 
 type StoredProject = {
-  id: string; number: number; name: string; visibility: Visibility; owner: string | null; created_at: Date; updated_at: Date; members: Record<string, Role> | null
+  id: string; number: number; name: string; visibility: Visibility; owner: string | null; deletion: string | null; created_at: Date; updated_at: Date
+  members: Record<string, Role> | null
 }
 export type StoredUser = {
   id: string; number: number; source: UserRow['source']; name: string | null; email: string | null; real_name: string | null; comment: string | null
@@ -206,13 +209,14 @@ export function identityDecisionRows(rows: Rows): Omit<DecisionRows, 'repository
 
   return {
     async projects(asked) {
-      const found = await rows<SetRow & { names: Record<string, string> | null }>(
+      const found = await rows<SetRow & { names: Record<string, string> | null; deletions: Record<string, string> | null }>(
         'decide projects',
-        (schema) => `select ${setOf(schema, 'projects', '$3')},
-          (select json_object_agg(id, name) from ${schema}.projects where live and (name = $1 or id = $2)) as names`,
+        (schema) => `select ${setOf(schema, 'projects', '$3')}, p.names, p.deletions
+          from (select json_object_agg(id, name) as names, json_object_agg(id, deletion) filter (where deletion is not null) as deletions
+            from ${schema}.projects where live and (name = $1 or id = $2)) p`,
         ['name' in asked ? asked.name : null, 'id' in asked ? asked.id : null, streams.projects],
       )
-      return { ...asSet(found[0]), names: new Map(Object.entries(found[0]?.names ?? {})) }
+      return { ...asSet(found[0]), names: new Map(Object.entries(found[0]?.names ?? {})), deletions: new Map(Object.entries(found[0]?.deletions ?? {})) }
     },
 
     async project(id, members) {
@@ -320,8 +324,9 @@ export function identityDecisionRows(rows: Rows): Omit<DecisionRows, 'repository
   }
 }
 
-function toProject({ id, number, name, visibility, owner, created_at: createdAt, updated_at: updatedAt, members }: StoredProject): ProjectRow {
-  return { id, number, name, visibility, owner: owner ?? undefined, createdAt, updatedAt, members: new Map(Object.entries(members ?? {})) }
+function toProject({ id, number, name, visibility, owner, deletion, created_at: createdAt, updated_at: updatedAt, members }: StoredProject): ProjectRow {
+  const held = new Map(Object.entries(members ?? {}))
+  return { id, number, name, visibility, owner: owner ?? undefined, deletion: deletion ?? undefined, createdAt, updatedAt, members: held }
 }
 
 export function toUser(row: StoredUser): UserRow {

@@ -143,6 +143,10 @@ export function createIdentityReader(queries: () => IdentityQueries) {
           projectIds.drop(fact.data.name)
           projectIds.drop(numberKey(fact.data.number))
           return undefined
+        case 'ProjectDeletionBegun':
+        case 'ProjectDeletionStopped':
+          projects.drop(fact.data.project)
+          return undefined
         case 'ProjectDeleted':
           projects.drop(fact.data.project)
           // Its robots end with it.

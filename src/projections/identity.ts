@@ -74,10 +74,12 @@ const robots: Table = {
   indexes: ['(number)', '(name, project) where live', '(project) where live'],
 }
 
+/** `deletion`: the event that began one that has not ended. */
 const projects: Table = {
   name: 'projects',
   columns: {
-    id: 'text', number: 'integer', name: 'text', visibility: 'text', owner: 'text', live: 'boolean', created_at: 'timestamptz', updated_at: 'timestamptz',
+    id: 'text', number: 'integer', name: 'text', visibility: 'text', owner: 'text', deletion: 'text', live: 'boolean', created_at: 'timestamptz',
+    updated_at: 'timestamptz',
   },
   key: ['id'],
   indexes: ['(name) where live', '(number)', `(id) where live and visibility = 'public'`],
@@ -209,7 +211,7 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
 
     case 'ProjectCreated': {
       const { project, number, name, visibility, owner, metadata = {} } = fact.data
-      const row = { id: project, number, name, visibility, owner: owner ?? null, live: true, created_at: at, updated_at: at }
+      const row = { id: project, number, name, visibility, owner: owner ?? null, deletion: null, live: true, created_at: at, updated_at: at }
       const first = { project, member: `user:${owner ?? ''}`, role: 'projectAdmin', number: context.ordinal, created_at: at, updated_at: at }
       return [
         put(projects, row),
@@ -217,6 +219,10 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
         ...(owner === undefined ? [] : [put(members, first)]),
       ]
     }
+    case 'ProjectDeletionBegun':
+      return [set(projects, { id: fact.data.project }, { deletion: event.id })]
+    case 'ProjectDeletionStopped':
+      return [set(projects, { id: fact.data.project }, { deletion: null })]
     case 'ProjectDeleted':
       return [changeProject(fact.data.project, { live: false })]
     case 'VisibilityChanged':

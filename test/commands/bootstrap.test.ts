@@ -93,7 +93,7 @@ it('lets one of two processes that create the same name through, and the other f
   const log = newLog()
   await bootstrap(log, sealer, randomUUID(), admin('given'))
   // Rows that never catch up: the stream is the authority.
-  const rows = { ...noRows, projects: () => Promise.resolve({ revision: 0, lastNumber: 1, names: new Map() }) }
+  const rows = { ...noRows, projects: () => Promise.resolve({ revision: 0, lastNumber: 1, names: new Map(), deletions: new Map() }) }
   const processes = [createHandler(log), createHandler(log)]
   const context = { actor: { kind: 'system' as const, subject: randomUUID() }, now: () => new Date() }
   for (let round = 0; round < 200; round += 1) {

@@ -199,15 +199,15 @@ describe('identity in Postgres', () => {
       const { happened, queries, decisionRows } = await empty()
       const [first, second] = [randomUUID(), randomUUID()]
       await happened(streams.projects, ProjectCreated({ project: first, number: 1, name: 'team', visibility: 'public' }))
-      expect(await queries.projectByName('team')).toEqual({ id: first, number: 1, name: 'team', visibility: 'public', owner: undefined, createdAt: AT, updatedAt: AT, members: new Map() })
+      expect(await queries.projectByName('team')).toEqual({ id: first, number: 1, name: 'team', visibility: 'public', owner: undefined, deletion: undefined, createdAt: AT, updatedAt: AT, members: new Map() })
       await happened(streams.projects, ProjectDeleted({ project: first }))
       expect(await queries.projectByName('team')).toBeUndefined()
-      expect(await decisionRows.projects({ name: 'team' })).toEqual({ revision: 1, lastNumber: 1, names: new Map() })
+      expect(await decisionRows.projects({ name: 'team' })).toEqual({ revision: 1, lastNumber: 1, names: new Map(), deletions: new Map() })
       await happened(streams.projects, ProjectCreated({ project: second, number: 2, name: 'team', visibility: 'private' }))
       expect((await queries.projectByName('team'))?.id).toBe(second)
       expect(await queries.projectById(first)).toBeUndefined()
-      expect(await decisionRows.projects({ name: 'team' })).toEqual({ revision: 2, lastNumber: 2, names: new Map([[second, 'team']]) })
-      expect(await decisionRows.projects({ id: first })).toEqual({ revision: 2, lastNumber: 2, names: new Map() })
+      expect(await decisionRows.projects({ name: 'team' })).toEqual({ revision: 2, lastNumber: 2, names: new Map([[second, 'team']]), deletions: new Map() })
+      expect(await decisionRows.projects({ id: first })).toEqual({ revision: 2, lastNumber: 2, names: new Map(), deletions: new Map() })
       expect(await queries.projectIdByNumber(1)).toBe(first)
     })
 
@@ -342,6 +342,8 @@ describe('identity in Postgres', () => {
       const users = (rows: DecisionRows) => usersAggregate(rows, sealer)
       const creates = (id: string) => (some: readonly Recorded[]) => some.some(({ event }) => Object.values(event.data as object).includes(id))
       const ended = (id: string) => events.some(({ event }) => event.type.endsWith('Deleted') && Object.values(event.data as object).includes(id))
+      const begun = (project: string) =>
+        events.findLast(({ event }) => event.type === 'ProjectDeletionBegun' && Object.values(event.data as object).includes(project))?.event.id
       for (const recorded of events) {
         const event = stateFact(recorded.event)
         if (event.type === 'UserCreated' || event.type === 'PersonChanged') {
@@ -382,7 +384,9 @@ describe('identity in Postgres', () => {
           const { project: known, name } = event.data
           cases.push(
             caseOf(projectsAggregate, { type: 'CreateProject', id: randomUUID(), name, visibility: 'private' }),
-            caseOf(projectsAggregate, { type: 'DeleteProject', id: known }),
+            caseOf(projectsAggregate, { type: 'BeginDeletion', id: known }),
+            caseOf(projectsAggregate, { type: 'StopDeletion', id: known }),
+            caseOf(projectsAggregate, { type: 'DeleteProject', id: known, deletion: begun(known) }),
           )
           if (ended(known)) continue
           const own = (rows: DecisionRows) => projectAggregate(rows, known)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
 import { GroupDeleted } from '../../src/commands/group/events.ts'
-import { MemberAdded, MemberRemoved, ProjectCreated, ProjectDeleted, VisibilityChanged } from '../../src/commands/project/events.ts'
+import { MemberAdded, MemberRemoved, ProjectCreated, ProjectDeleted, ProjectDeletionBegun, ProjectDeletionStopped, VisibilityChanged } from '../../src/commands/project/events.ts'
 import { RobotChanged, RobotCreated, RobotDeleted, RobotSecretRefreshed } from '../../src/commands/robot/events.ts'
 import type { RobotTerms } from '../../src/commands/robot/events.ts'
 import { AdministratorRevoked, PasswordChanged, PersonChanged, SubjectForgotten, UserCreated, UserDeleted, UserGroupsChanged } from '../../src/commands/user/events.ts'
@@ -39,7 +39,7 @@ const now = new Date('2026-01-01T00:00:00.000Z')
 const id = (): string => randomUUID()
 
 const projectOf = (name: string, more: Partial<ProjectRow> = {}): ProjectRow => ({
-  id: id(), number: 1, name, visibility: 'private', owner: undefined, createdAt: now, updatedAt: now, members: new Map(), ...more,
+  id: id(), number: 1, name, visibility: 'private', owner: undefined, deletion: undefined, createdAt: now, updatedAt: now, members: new Map(), ...more,
 })
 const userOf = (name: string, more: Partial<UserRow> = {}): UserRow => ({
   id: id(), number: 1, source: 'local', name, email: undefined, realName: undefined, comment: undefined, external: undefined, verifier: sealed, credential: 'first',
@@ -151,6 +151,22 @@ const scenarios: readonly Scenario[] = [
         ],
         ask: (reader) => reader.projectByNumber(2),
         expected: () => open,
+      }
+    },
+  },
+  {
+    what: 'a deletion of a project begun and stopped',
+    prepare(held) {
+      const project = projectOf('team')
+      const ending = { ...project, deletion: id() }
+      held.projects.push(project)
+      return {
+        changes: [
+          { change: () => { replace(held.projects, ending) }, fact: ProjectDeletionBegun({ project: project.id }), stream: streams.projects },
+          { change: () => { replace(held.projects, project) }, fact: ProjectDeletionStopped({ project: project.id }), stream: streams.projects },
+        ],
+        ask: (reader) => reader.projectById(project.id),
+        expected: () => project,
       }
     },
   },

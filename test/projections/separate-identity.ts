@@ -127,11 +127,15 @@ export function separateIdentity(open: (sealed: string) => Promise<string | unde
         return
       case 'ProjectCreated': {
         const owner = text(data, 'owner')
-        projects.set(id, { ...made, name: text(data, 'name'), visibility: text(data, 'visibility'), owner })
+        projects.set(id, { ...made, name: text(data, 'name'), visibility: text(data, 'visibility'), owner, deletion: null })
         if (owner !== null) putMember(id, `user:${owner}`, 'projectAdmin', now, ordinal)
         for (const [name, value] of Object.entries((data['metadata'] ?? {}) as Data)) metadata.set(`${id} ${name}`, { project: id, name, value: String(value) })
         return
       }
+      case 'ProjectDeletionBegun':
+      case 'ProjectDeletionStopped':
+        Object.assign(projects.get(id) ?? {}, { deletion: event.type === 'ProjectDeletionBegun' ? event.id : null })
+        return
       case 'ProjectDeleted':
         change(projects, id, now, { live: false })
         return
@@ -230,6 +234,8 @@ const WORDS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   RobotSecretRefreshed: ['robot.secret-refreshed', 'verifier'],
   RobotDeleted: ['robot.deleted'],
   ProjectCreated: ['project.created'],
+  ProjectDeletionBegun: ['project.deletion-begun'],
+  ProjectDeletionStopped: ['project.deletion-stopped'],
   ProjectDeleted: ['project.deleted'],
   VisibilityChanged: ['visibility.changed'],
   MetadataChanged: ['metadata.changed'],

@@ -62,7 +62,7 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
   const users: Held<UsersState> = { state: { ...EMPTY, users: new Map(), administrators: new Set() } }
   const groups: Held<GroupsState> = { state: { ...EMPTY, groups: new Map() } }
   const robots: Held<RobotsState> = { state: { ...EMPTY, robots: new Map() } }
-  const projects: Held<ProjectsState> = { state: { ...EMPTY, names: new Map() } }
+  const projects: Held<ProjectsState> = { state: { ...EMPTY, names: new Map(), deletions: new Map() } }
   const user = new Map<string, UserState>()
   const robot = new Map<string, RobotState>()
   const project = new Map<string, ProjectState>()
@@ -95,8 +95,8 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
     if (event.type === 'ProjectDeleted') {
       const ended = project.get(event.data.project)
       if (ended !== undefined) project.set(event.data.project, { ...ended, live: false })
-      return
     }
+    if (event.type !== 'ProjectCreated') return
     const { owner, visibility, metadata = {} } = event.data
     const members = new Map<string, Role>(owner === undefined ? [] : [[memberKey({ kind: 'user', id: owner }), 'projectAdmin']])
     project.set(event.data.project, { revision: -1, live: true, visibility, members, metadata: new Map(Object.entries(metadata)) })
@@ -214,9 +214,12 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
     return ofProjects({ type: 'CreateProject', id: random.uuid(), name, ...owner, ...metadata, visibility: random.chance(0.2) ? 'public' : 'private' })
   }
 
-  function deleteProject(): Promise<boolean> {
+  /** Now and then something stops it. */
+  async function deleteProject(): Promise<boolean> {
     const id = someProject()
-    return projects.state.names.get(id) === 'library' ? Promise.resolve(false) : ofProjects({ type: 'DeleteProject', id })
+    if (projects.state.names.get(id) === 'library') return false
+    await ofProjects({ type: 'BeginDeletion', id })
+    return ofProjects(random.chance(0.2) ? { type: 'StopDeletion', id } : { type: 'DeleteProject', id, deletion: projects.state.deletions.get(id) })
   }
 
   /** Now and then one of whom nobody ever heard, or who is gone. */

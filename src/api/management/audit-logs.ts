@@ -41,6 +41,8 @@ const WORDS = {
   'robot.secret-refreshed': ['robot', 'update'],
   'robot.deleted': ['robot', 'delete'],
   'project.created': ['project', 'create'],
+  'project.deletion-begun': ['project', 'delete'],
+  'project.deletion-stopped': ['project', 'update'],
   'project.deleted': ['project', 'delete'],
   'visibility.changed': ['project', 'update'],
   'metadata.changed': ['project', 'update'],

@@ -9,6 +9,7 @@ import { isProjectName } from '../../oci/names.ts'
 import { folded } from '../../ports/same-name.ts'
 import { projectColumns } from '../../projections/project-queries.ts'
 import type { ProjectEntry } from '../../projections/project-queries.ts'
+import { endProject } from '../project-end.ts'
 import { reachOf } from '../reach.ts'
 import { carryOut } from './carry-out.ts'
 import { listAsked, listParameters, pageAnswer } from './listing.ts'
@@ -176,9 +177,9 @@ export const routes: readonly Route[] = [
     answers: { 200: undefined },
     async handle(management, asked) {
       const { id } = projectOf(asked)
-      if (await management.queries().holdsManifests(id)) return apiError(412, 'PRECONDITION', HOLDS)
-      const deleted = await carryOut(management, asked, projectsAggregate(management.decisionRows), { type: 'DeleteProject', id })
-      return 'refused' in deleted ? deleted : { status: 200 }
+      const kept = await endProject(management, asked, id)
+      if (kept === 'holds manifests') return apiError(412, 'PRECONDITION', HOLDS)
+      return kept ?? { status: 200 }
     },
   }),
   route({

@@ -8,7 +8,6 @@ import { uploadAggregate } from '../../commands/upload/aggregate.ts'
 import { BlobMounted, BlobUploaded } from '../../commands/upload/events.ts'
 import type { UploadFact } from '../../commands/upload/events.ts'
 import type { UploadId } from '../../ports/blob-store.ts'
-import type { Position } from '../../ports/position.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { Registry } from '../registry.ts'
 import { mayPull } from '../../commands/access/rights.ts'
@@ -73,12 +72,11 @@ function optionalDigest(text: string | null): Digest | undefined | Refusal {
 }
 
 /** Mounts a blob that the caller may pull elsewhere; undefined where there is none, and an upload is the way then. */
-async function mountBlob(registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, digest: Digest): Promise<Reply | undefined> {
+async function mountBlob(registry: Registry, exchange: RepositoryExchange, key: RepositoryKey, digest: Digest): Promise<Reply | Refusal | undefined> {
   const source = await mountSource(registry, exchange, digest)
   if (source === undefined || (await registry.blobs.stat(digest))?.sizeBytes !== source.sizeBytes) return undefined
   const fact = BlobMounted({ repository: key, digest, size: source.sizeBytes, from: source.repository })
-  const position = await conclude(registry, exchange, randomUUID(), fact)
-  return { status: 201, headers: { ...blobHeaders(exchange, digest), ...positionHeader(position) } }
+  return conclude(registry, exchange, randomUUID(), fact)
 }
 
 /**
@@ -118,10 +116,13 @@ async function mountSource(
 }
 
 /** Bytes are stored; now the fact, and then the answer. */
-async function conclude(registry: Registry, exchange: RepositoryExchange, id: string, fact: UploadFact): Promise<Position | undefined> {
+async function conclude(registry: Registry, exchange: RepositoryExchange, id: string, fact: UploadFact): Promise<Reply | Refusal> {
+  const { repository, digest } = fact.data
   const { position } = await perform(registry, exchange, uploadAggregate(id), fact)
+  const [project = ''] = repository.split('/')
+  if ((await registry.identity.projectById(project)) === undefined) return refusal('NAME_UNKNOWN', 'the project was deleted meanwhile')
   registry.metrics.pushed('blob')
-  return position
+  return { status: 201, headers: { ...blobHeaders(exchange, digest), ...positionHeader(position) } }
 }
 
 /** The upload, if it was begun in this repository: an id from elsewhere is unknown here. */
@@ -169,8 +170,8 @@ async function finish(
       return refusal('DIGEST_INVALID', `the bytes have the digest ${committed.actual}, not ${digest}`)
     case 'committed': {
       const fact = BlobUploaded({ repository: key, digest, size: committed.sizeBytes })
-      const [position] = await Promise.all([conclude(registry, exchange, id, fact), forget()])
-      return { status: 201, headers: { ...blobHeaders(exchange, digest), ...positionHeader(position) } }
+      const [reply] = await Promise.all([conclude(registry, exchange, id, fact), forget()])
+      return reply
     }
   }
 }

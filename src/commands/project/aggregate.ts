@@ -8,7 +8,7 @@ import type { ProjectCommand, ProjectState, ProjectsCommand, ProjectsState } fro
 import type { ProjectFact, ProjectsFact, Role } from './events.ts'
 
 /** The set of projects, whose names are unique. */
-export function projectsAggregate(rows: DecisionRows): Aggregate<ProjectsState, ProjectsCommand, ProjectsFact, Rejection> {
+export function projectsAggregate(rows: Pick<DecisionRows, 'projects'>): Aggregate<ProjectsState, ProjectsCommand, ProjectsFact, Rejection> {
   return {
     stream: streams.projects,
     load: (command) => rows.projects(command.type === 'CreateProject' ? { name: command.name } : { id: command.id }),

@@ -2,7 +2,8 @@ import { memberKey } from '../access/rights.ts'
 import { reject } from '../rejection.ts'
 import type { Rejection } from '../rejection.ts'
 import {
-  MemberAdded, MemberRemoved, MemberRoleChanged, MetadataChanged, ProjectCreated, ProjectDeleted, VisibilityChanged,
+  MemberAdded, MemberRemoved, MemberRoleChanged, MetadataChanged, ProjectCreated, ProjectDeleted, ProjectDeletionBegun, ProjectDeletionStopped,
+  VisibilityChanged,
 } from './events.ts'
 import type { Member, ProjectFact, ProjectsFact, Role, Visibility } from './events.ts'
 import type { Event } from '../../ports/event.ts'
@@ -16,28 +17,63 @@ export type CreateProject = {
   /** Where it differs from none. */
   readonly metadata?: Readonly<Record<string, string>>
 }
-export type ProjectsCommand = CreateProject | { readonly type: 'DeleteProject'; readonly id: string }
+export type ProjectsCommand =
+  | CreateProject
+  | { readonly type: 'BeginDeletion' | 'StopDeletion'; readonly id: string }
+  /** `deletion`: the event that began it. */
+  | { readonly type: 'DeleteProject'; readonly id: string; readonly deletion: string | undefined }
 
 /** The set of projects, as far as one command goes: the ids that live, of what it names by name or id. */
-export type ProjectsState = { readonly revision: number; readonly lastNumber: number; readonly names: ReadonlyMap<string, string> }
+export type ProjectsState = {
+  readonly revision: number
+  readonly lastNumber: number
+  readonly names: ReadonlyMap<string, string>
+  /** The deletions that have begun and not ended: the id of the event, by project. */
+  readonly deletions: ReadonlyMap<string, string>
+}
 
 export function evolveProjects(state: ProjectsState, event: Event<ProjectsFact>): ProjectsState {
-  const names = new Map(state.names)
-  const next = { ...state, revision: state.revision + 1, names }
-  if (event.type === 'ProjectDeleted') {
-    names.delete(event.data.project)
-    return next
+  const [names, deletions] = [new Map(state.names), new Map(state.deletions)]
+  const next = { ...state, revision: state.revision + 1, names, deletions }
+  switch (event.type) {
+    case 'ProjectCreated':
+      names.set(event.data.project, event.data.name)
+      return { ...next, lastNumber: event.data.number }
+    case 'ProjectDeletionBegun':
+      deletions.set(event.data.project, event.id)
+      return next
+    case 'ProjectDeletionStopped':
+      deletions.delete(event.data.project)
+      return next
+    case 'ProjectDeleted':
+      names.delete(event.data.project)
+      deletions.delete(event.data.project)
+      return next
   }
-  names.set(event.data.project, event.data.name)
-  return { ...next, lastNumber: event.data.number }
 }
 
 export function decideProjects(state: ProjectsState, command: ProjectsCommand): readonly ProjectsFact[] | Rejection {
-  if (command.type === 'DeleteProject') return state.names.has(command.id) ? [ProjectDeleted({ project: command.id })] : reject('NOT_FOUND', 'there is no such project')
+  if (command.type !== 'CreateProject') return decideDeletion(state, command)
   const { id, name, owner, visibility, metadata } = command
   if (idOfName(state, name) !== undefined) return reject('CONFLICT', 'a project of this name is there')
   const more = { ...(owner === undefined ? {} : { owner }), ...(metadata === undefined ? {} : { metadata }) }
   return [ProjectCreated({ project: id, number: state.lastNumber + 1, name, visibility, ...more })]
+}
+
+function decideDeletion(state: ProjectsState, command: Exclude<ProjectsCommand, CreateProject>): readonly ProjectsFact[] | Rejection {
+  const { id: project } = command
+  if (!state.names.has(project)) return reject('NOT_FOUND', 'there is no such project')
+  const begun = state.deletions.get(project)
+  switch (command.type) {
+    case 'BeginDeletion':
+      return begun === undefined ? [ProjectDeletionBegun({ project })] : []
+    case 'StopDeletion':
+      return begun === undefined ? [] : [ProjectDeletionStopped({ project })]
+    case 'DeleteProject':
+      // Another one may have begun since, but what this one looked for it looked for before.
+      if (begun === undefined || begun !== command.deletion) return reject('PRECONDITION', 'something was pushed into the project while it was to be deleted')
+      return [ProjectDeleted({ project })]
+  }
 }
 
 /** The project that has a name. */

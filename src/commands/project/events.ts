@@ -36,10 +36,17 @@ export const ProjectCreated = eventType(
   ),
 )
 
+/**
+ * Its maker looks now for what the project holds. Who pushes into it and sees this stops the deletion before the push is answered, so
+ * that it ends nothing that was said to be there.
+ */
+export const ProjectDeletionBegun = eventType('ProjectDeletionBegun', Type.Object({ project: Uuid }, closed))
+export const ProjectDeletionStopped = eventType('ProjectDeletionStopped', Type.Object({ project: Uuid }, closed))
+
 /** Ends all below it; the name is free. */
 export const ProjectDeleted = eventType('ProjectDeleted', Type.Object({ project: Uuid }, closed))
 
-export const projectsEvents = [ProjectCreated, ProjectDeleted] as const
+export const projectsEvents = [ProjectCreated, ProjectDeletionBegun, ProjectDeletionStopped, ProjectDeleted] as const
 
 /** Of the set of projects. */
 export type ProjectsFact = FactOf<(typeof projectsEvents)[number]>

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { askingAs, makeUser } from '../../support/asking.ts'
 import type { Asking } from '../../support/asking.ts'
-import { registryClient } from '../../support/registry.ts'
+import { OCI_MANIFEST, imageManifest, registryClient, sha256 } from '../../support/registry.ts'
 import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
 
@@ -130,6 +130,35 @@ describe('a project', () => {
     expect(await bob.make('/projects', { project_name: 'ending' })).toBeGreaterThan(number)
     expect(await bob.read('/projects/ending')).toMatchObject({ owner_name: 'bob', repo_count: 0 })
     expect(await alice.asked('GET', '/projects/ending')).toBe('404 NOT_FOUND')
+  })
+
+  it('is deleted, or holds what is pushed into it at that moment (40 rounds)', async () => {
+    const pusher = registryClient({ url: server.url, authorization: alice.authorization })
+    const [type, layer, config] = [OCI_MANIFEST, Buffer.from('a layer'), Buffer.from('{}')]
+    for (let round = 0; round < 40; round += 1) {
+      const number = await alice.make('/projects', { project_name: 'contended' })
+      const parts = [await pusher.pushBlob('contended/app', config), await pusher.pushBlob('contended/app', layer)]
+      const manifest = JSON.stringify(imageManifest({ digest: parts[0] ?? '', size: config.length }, [{ digest: parts[1] ?? '', size: layer.length }]))
+      const push = () => pusher.call('PUT', '/v2/contended/app/manifests/v1', { body: manifest, headers: { 'Content-Type': type } })
+      const end = () => alice.asked('DELETE', `/projects/${number}`)
+      // Whoever is asked first is not always the faster one.
+      const early = round % 2 === 0 ? undefined : end()
+      const [pushed, ended] = await Promise.all([push(), early ?? end()])
+
+      const read = (await pusher.call('GET', '/v2/contended/app/manifests/v1')).status
+      const lives = await alice.asked('GET', `/projects/${number}`)
+      // A push that found the project gone made another one of its name.
+      expect([pushed.status, read]).toEqual(pushed.status === 201 ? [201, 200] : [404, 404])
+      expect([ended, lives, pushed.status]).toEqual(ended === '200' ? ['200', '404 NOT_FOUND', pushed.status] : ['412 PRECONDITION', '200', 201])
+      if (pushed.status === 201) {
+        expect((await pusher.call('DELETE', `/v2/contended/app/manifests/${sha256(Buffer.from(manifest))}`)).status).toBe(202)
+        expect(await alice.asked('DELETE', '/projects/contended')).toBe('200')
+      }
+      // Made again, it shows nothing of what was there.
+      await alice.make('/projects', { project_name: 'contended' })
+      expect((await pusher.call('GET', '/v2/contended/app/tags/list')).status).toBe(404)
+      expect(await alice.asked('DELETE', '/projects/contended')).toBe('200')
+    }
   })
 
   it('has a summary, of which everybody sees what their role shows', async () => {

@@ -2,7 +2,8 @@ import { describe, it } from '@jest/globals'
 import { decideProject, decideProjects, evolveProject, evolveProjects } from '../../../src/commands/project/decide.ts'
 import type { CreateProject, ProjectCommand, ProjectState, ProjectsCommand, ProjectsState } from '../../../src/commands/project/decide.ts'
 import {
-  MemberAdded, MemberRemoved, MemberRoleChanged, MetadataChanged, ProjectCreated, ProjectDeleted, VisibilityChanged,
+  MemberAdded, MemberRemoved, MemberRoleChanged, MetadataChanged, ProjectCreated, ProjectDeleted, ProjectDeletionBegun, ProjectDeletionStopped,
+  VisibilityChanged,
 } from '../../../src/commands/project/events.ts'
 import type { ProjectFact, ProjectsFact } from '../../../src/commands/project/events.ts'
 import { specification } from '../../support/specification.ts'
@@ -11,8 +12,12 @@ const [first, second, owner, group] = [
   '11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222', '33333333-3333-4333-8333-333333333333', '44444444-4444-4444-8444-444444444444',
 ]
 
+/** The id of each event, so that a command can name one. */
+const EVENT = '55555555-5555-4555-8555-555555555555'
 const projects = specification<ProjectsState, ProjectsCommand, ProjectsFact>({
-  initial: { revision: -1, lastNumber: 0, names: new Map() }, evolve: evolveProjects, decide: decideProjects,
+  initial: { revision: -1, lastNumber: 0, names: new Map(), deletions: new Map() },
+  evolve: (state, event) => evolveProjects(state, { ...event, id: EVENT }),
+  decide: decideProjects,
 })
 const create = (id: string, name: string): CreateProject => ({ type: 'CreateProject', id, name, owner, visibility: 'private' })
 const created = (project: string, number: number, name: string) => ProjectCreated({ project, number, name, visibility: 'private', owner })
@@ -43,10 +48,36 @@ describe('creating a project', () => {
 })
 
 describe('deleting a project', () => {
-  it('ends it, once', () => {
-    projects.given(created(first, 1, 'team')).when({ type: 'DeleteProject', id: first }).then(ProjectDeleted({ project: first }))
-    projects.given(created(first, 1, 'team'), ProjectDeleted({ project: first })).when({ type: 'DeleteProject', id: first }).thenRefused('NOT_FOUND')
-    projects.given().when({ type: 'DeleteProject', id: first }).thenRefused('NOT_FOUND')
+  const [team, begun, stopped, deleted] = [
+    created(first, 1, 'team'), ProjectDeletionBegun({ project: first }), ProjectDeletionStopped({ project: first }), ProjectDeleted({ project: first }),
+  ]
+  const begin = { type: 'BeginDeletion', id: first } as const
+  const stop = { type: 'StopDeletion', id: first } as const
+  const end = { type: 'DeleteProject', id: first, deletion: EVENT } as const
+
+  it('is begun, and then ends it, each once', () => {
+    projects.given(team).when(begin).then(begun)
+    projects.given(team, begun).when(begin).then()
+    projects.given(team, begun).when(end).then(deleted)
+  })
+
+  it('that was stopped, or not begun, does not end it', () => {
+    projects.given(team, begun).when(stop).then(stopped)
+    projects.given(team, begun, stopped).when(stop).then()
+    projects.given(team, begun, stopped).when(begin).then(begun)
+    for (const facts of [[team], [team, begun, stopped]]) {
+      projects.given(...facts).when(end).thenRefused('PRECONDITION')
+      projects.given(...facts).when({ ...end, deletion: undefined }).thenRefused('PRECONDITION')
+    }
+  })
+
+  it('that another one has taken the place of does not end it', () => {
+    projects.given(team, begun).when({ ...end, deletion: second }).thenRefused('PRECONDITION')
+  })
+
+  it.each([begin, stop, end])('finds no project that is gone, or never was: $type', (command) => {
+    projects.given(team, begun, deleted).when(command).thenRefused('NOT_FOUND')
+    projects.given().when(command).thenRefused('NOT_FOUND')
   })
 })
 
