@@ -14,6 +14,7 @@ import type { HttpServer } from '../api/server.ts'
 import { tokenRoutes } from '../api/token/token.ts'
 import { routes as varveRoutes } from '../api/varve/routes.ts'
 import type { Opened } from '../cli/opened.ts'
+import { createDelays } from '../identity/passwords/delays.ts'
 import { createTrailReader } from '../projections/trail-reader.ts'
 import type { Logins } from './logins.ts'
 import type { StartedRegistry } from './registry.ts'
@@ -78,6 +79,7 @@ function createManagement({ opened, started, logins, release, publicUrl }: Parts
     sealer,
     verifiers,
     logIn,
+    registrations: createDelays({ now: Date.now }),
     outbound,
     settings,
     readiness: () => [

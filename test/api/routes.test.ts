@@ -38,6 +38,9 @@ const READ_ONLY = '_ALL /healthz,/readyz,/metrics'
 /** What of it is not answered with 200, which is no matter of who asks: a token is not had by an empty form, and there is no certificate. */
 const ANSWERS: Readonly<Record<string, number>> = { 'POST /service/token': 400, 'GET /api/v2.0/systeminfo/getcert': 404 }
 
+/** What a setting, which is off at first, opens to those who have no login. */
+const OPENED = { 'POST /api/v2.0/users': 'self_registration' }
+
 /** The pages, through which people log in: what each answers to whoever is not logged in, and sends nothing. */
 const PAGES: Readonly<Record<string, number>> = {
   'GET /': 200,
@@ -128,6 +131,13 @@ describe('every route of the application', () => {
     const closed = stated.flatMap(({ method, path, needs }) => (needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inExpress(path)}`]))
     expect(found.length).toBeGreaterThan(20)
     expect(found.sort()).toEqual([...closed, ...PUBLIC, READ_ONLY, ...Object.keys(PAGES)].sort())
+  })
+
+  it('is opened by no setting but where the list of those says so', () => {
+    const opened = stated.flatMap(({ method, path, needs }) =>
+      typeof needs === 'object' && 'openBy' in needs ? [[`${method.toUpperCase()} ${path}`, needs.openBy] as const] : [],
+    )
+    expect(Object.fromEntries(opened)).toEqual(OPENED)
   })
 
   it('of a repository needs an action there', () => {

@@ -11,6 +11,7 @@ import type { PeopleQueries } from '../../projections/people-queries.ts'
 import type { ProjectQueries } from '../../projections/project-queries.ts'
 import type { TrailReader } from '../../projections/trail-reader.ts'
 import type { LdapDirectory } from '../../identity/ldap/directory.ts'
+import type { Delays } from '../../identity/passwords/delays.ts'
 import type { Verifiers } from '../../identity/passwords/verifiers.ts'
 import type { Outbound } from '../../outbound/client.ts'
 import type { Readiness } from '../health/health.ts'
@@ -32,6 +33,8 @@ export type Management = {
   readonly sealer: Sealer
   readonly verifiers: Verifiers
   readonly logIn: LogIn
+  /** Counts who registers themselves, by network. */
+  readonly registrations: Pick<Delays, 'begin'>
   readonly outbound: Outbound
   readonly settings: SettingsReader
   readonly readiness: Readiness

@@ -54,7 +54,7 @@ function operationOf({ method, path, summary, tag, needs, params, query, body, a
     summary,
     description: wordsOf(needs),
     tags: [tag],
-    security: needs === 'everybody' ? [{}, { basic: [] }] : [{ basic: [] }],
+    security: needs === 'everybody' || (typeof needs === 'object' && 'openBy' in needs) ? [{}, { basic: [] }] : [{ basic: [] }],
     parameters: [...parametersIn('path', params), ...parametersIn('query', query)],
     ...(body === undefined ? {} : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
     responses: { ...Object.fromEntries(answered), default: { description: 'It was refused, or failed.', content: { 'application/json': { schema: ERRORS } } } },
@@ -76,6 +76,9 @@ function parametersIn(place: 'path' | 'query', schemas: TObject | undefined): ob
 export function wordsOf(needs: Needs): string {
   if (needs === 'everybody') return 'For everybody, also without a login.'
   if (needs === 'identified') return 'For everybody who is logged in.'
-  if ('system' in needs) return `For those who may ${needs.system.action} ${needs.system.resource} on the registry.`
+  if ('system' in needs) {
+    const open = needs.openBy === undefined ? '' : ` Where ${needs.openBy} is on, also without a login.`
+    return `For those who may ${needs.system.action} ${needs.system.resource} on the registry.${open}`
+  }
   return `For those who may ${needs.project.action} ${needs.project.resource} in the project.`
 }

@@ -10,7 +10,12 @@ import type { Management } from './management.ts'
  * Who may use a route: everybody; whoever logged in; who may do something on the registry itself; or in the project that the path names
  * (`project_name_or_id`, or `project_id`), who may do something there. A user's own matters are `identified`, and the handler looks.
  */
-export type Needs = 'everybody' | 'identified' | { readonly system: Permission } | { readonly project: Permission }
+export type Needs =
+  | 'everybody'
+  | 'identified'
+  /** `openBy`: whoever has no login may do it too where this setting is on. */
+  | { readonly system: Permission; readonly openBy?: 'self_registration' }
+  | { readonly project: Permission }
 
 /** What a management route answers. A text is sent as it is, every other body as JSON. */
 export type Answer = {

@@ -135,7 +135,10 @@ async function admit(
   const { subject } = requester
   if (needs === 'everybody') return { project: undefined }
   if (needs === 'identified') return subject.kind === 'anonymous' ? unauthorized : { project: undefined }
-  if ('system' in needs) return refusedInSystem(subject, needs.system) ?? { project: undefined }
+  if ('system' in needs) {
+    const isOpen = subject.kind === 'anonymous' && needs.openBy !== undefined && (await management.settings())[needs.openBy]
+    return (isOpen ? undefined : refusedInSystem(subject, needs.system)) ?? { project: undefined }
+  }
   const { project_name_or_id: nameOrId, project_id: id, project_name: name } = request.params
   const named = String(nameOrId ?? id ?? name)
   const project = await projectOf(identity, named, nameOrId === undefined ? name !== undefined : request.get('X-Is-Resource-Name')?.toLowerCase() === 'true')

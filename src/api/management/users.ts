@@ -4,6 +4,7 @@ import { mayInSystem } from '../../commands/access/rights.ts'
 import type { Subject } from '../../commands/access/rights.ts'
 import { sealPerson, userAggregate, usersAggregate } from '../../commands/user/aggregate.ts'
 import type { Person } from '../../commands/user/events.ts'
+import { networkOf } from '../../identity/passwords/delays.ts'
 import type { UserRow } from '../../projections/identity-queries.ts'
 import { userColumns } from '../../projections/people-queries.ts'
 import { noteRefusal, reasonOf } from '../refusals.ts'
@@ -62,15 +63,17 @@ export const routes: readonly Route[] = [
   route({
     method: 'post',
     path: '/users',
-    summary: 'Creates a user whose password is kept here.',
+    summary: 'Creates a user whose password is kept here, and who is no administrator.',
     tag: 'user',
-    needs: { system: { resource: 'user', action: 'create' } },
+    needs: { system: { resource: 'user', action: 'create' }, openBy: 'self_registration' },
     body: Type.Object({ username: UserName, password: Secret, ...Profile }),
     answers: { 201: undefined },
     async handle(management, asked, { body }) {
       const { auth_mode: mode, robot_name_prefix: prefix } = await management.settings()
       if (mode !== 'db_auth') return apiError(403, 'FORBIDDEN', `users come from elsewhere here (${mode})`)
       if (body.username.startsWith(prefix)) return apiError(400, 'BAD_REQUEST', `only names of robots begin with ${prefix}`)
+      const throttled = asked.subject.kind === 'anonymous' ? throttledRegistration(management, asked) : undefined
+      if (throttled !== undefined) return throttled
       const verifier = await sealChosen(management, body.password)
       if (typeof verifier !== 'string') return verifier
       const user = randomUUID()
@@ -263,6 +266,17 @@ async function userFor({ queries }: Management, { subject }: Asked, number: numb
   if (!mayInSystem(subject, permission)) return beyond
   if (user === undefined) return noSuchUser
   return user.administrator && permission.action !== 'read' && !isAdministrator(subject) ? beyond : user
+}
+
+/** Who registers themselves waits as one does after as many wrong passwords: each try counts, by network, or one could make users without end. */
+function throttledRegistration(management: Management, asked: Asked): ApiError | undefined {
+  const attempt = management.registrations.begin(networkOf(asked.address), asked.address)
+  if (attempt.status === 'begun') {
+    attempt.end('wrong')
+    return undefined
+  }
+  noteRefusal(management, asked, { reason: 'throttled', action: 'user:create' })
+  return apiError(429, 'TOO_MANY_REQUEST', `too many have registered from this network: try again in ${attempt.seconds} s`)
 }
 
 /** The old password is asked for as a login is, with its delays: else whoever took over a session could guess at it here. */

@@ -5,6 +5,7 @@ import { addOidcUser } from '../../support/oidc-user.ts'
 import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
 import { LIVE_URL } from '../../support/spaces.ts'
+import { until } from '../../support/until.ts'
 
 const PASSWORD = 'Of-lakes-and-1-river'
 let server: VarveServer
@@ -67,6 +68,56 @@ describe('a user', () => {
     ] as const) {
       expect([method, path, await api.asked(method, path, { as, body })]).toEqual([method, path, '403 FORBIDDEN'])
       expect([method, path, await api.asked(method, path, { as: 'nobody', body })]).toEqual([method, path, '401 UNAUTHORIZED'])
+    }
+  })
+})
+
+describe('somebody without a login', () => {
+  const registering = (username: string, more: object = {}) =>
+    api.asked('POST', '/users', { as: 'nobody', body: { username, email: `${username}@example.org`, password: PASSWORD, ...more } })
+  const allow = (self_registration: boolean) => api.asked('PUT', '/configurations', { body: { self_registration } })
+  const info = async () => (await api.ask('GET', '/systeminfo', { as: 'nobody' })).body
+
+  it('registers where that is on, as nobody\'s administrator, and the trail says that it was nobody who did it', async () => {
+    const { as: other } = await newUser('registrar')
+    expect(await registering('wanda')).toBe('401 UNAUTHORIZED')
+    expect(await info()).toMatchObject({ self_registration: false })
+    expect(await allow(true)).toBe('200')
+    try {
+      expect(await info()).toMatchObject({ self_registration: true })
+      expect(await registering('wanda', { sysadmin_flag: true })).toBe('201')
+      const as = { name: 'wanda', secret: PASSWORD }
+      const current = (await api.ask('GET', '/users/current', { as })).body as { user_id: number }
+      expect(current).toMatchObject({ username: 'wanda', sysadmin_flag: false })
+      expect(await api.asked('GET', '/users', { as })).toBe('403 FORBIDDEN')
+      // Only for oneself: whoever has a login needs the right.
+      expect(await api.asked('POST', '/users', { as: other, body: { username: 'walter', password: PASSWORD } })).toBe('403 FORBIDDEN')
+
+      expect(await registering('wanda')).toBe('409 CONFLICT')
+      expect(await registering('robot$wanda')).toBe('400 BAD_REQUEST')
+      expect(await registering('weak', { password: 'weak' })).toBe('400 BAD_REQUEST')
+      await until(async () => {
+        const trail = await fetch(`${server.url}/api/varve/v1/audit?action=user.created`, { headers: { Authorization: server.authorization } })
+        const { entries } = (await trail.json()) as { readonly entries: readonly { readonly who: { readonly kind: string } }[] }
+        return entries.filter(({ who }) => who.kind === 'anonymous').length === 1
+      }, 'the registration in the trail')
+    } finally {
+      await allow(false)
+    }
+    expect(await registering('wolf')).toBe('401 UNAUTHORIZED')
+  })
+
+  it('waits after some registrations, as after wrong passwords, and others go on', async () => {
+    expect(await allow(true)).toBe('200')
+    try {
+      // The wait doubles: sooner or later a try comes too early, however slow the machine is.
+      const answers: string[] = []
+      while (answers.length < 20 && answers.at(-1) !== '429 TOO_MANY_REQUEST') answers.push(await registering(`crowd-${answers.length}`))
+      expect(answers.at(-1)).toBe('429 TOO_MANY_REQUEST')
+      const { as } = await newUser('unhurried')
+      expect(await api.asked('GET', '/users/current', { as })).toBe('200')
+    } finally {
+      await allow(false)
     }
   })
 })
