@@ -21,10 +21,13 @@ const LONGEST_WAIT_MS = 60_000
 /** The most failures kept beyond the free ones: 2⁶ s is more than the longest wait, so a long attack is not remembered for longer. */
 const MOST_BEYOND = 6
 const MOST_ENTRIES = 50_000
+/** How long a network is one's own after a login from it: a job of the weekend still finds it so. */
+const OWN_MS = 7 * 24 * 60 * 60 * 1000
 
 /**
- * The growing delay after failures. An account's counts what was tried on it, from wherever, so that one password is not guessed. A
- * network's counts the accounts that failed from it, so that one password is not tried on all of them, and a job that keeps sending the
+ * The growing delay after failures. An account's counts what was tried on it, from wherever, so that one password is not guessed; but
+ * each network that it logged in from lately counts for itself, so that who guesses elsewhere does not make its owner wait. A network's
+ * counts the accounts that failed from it, so that one password is not tried on all of them, and a job that keeps sending the
  * same old password does not lock out those beside it. Unknown accounts count like known ones. It never waits: it says how long to.
  */
 export function createDelays({ now }: { readonly now: () => number }) {
@@ -32,6 +35,8 @@ export function createDelays({ now }: { readonly now: () => number }) {
   const hashKey = randomBytes(32).toString('hex')
   const accounts = new LRUCache<string, Tally>({ max: MOST_ENTRIES })
   const networks = new LRUCache<string, Tally>({ max: MOST_ENTRIES })
+  /** When an account logged in from a network, by the key of both. */
+  const own = new LRUCache<string, number>({ max: MOST_ENTRIES })
   const underWay = new Map<string, number>()
 
   function failuresOf(tally: Tally | undefined, rule: Rule): number {
@@ -52,8 +57,11 @@ export function createDelays({ now }: { readonly now: () => number }) {
      * an IP address as client-address.ts writes it.
      */
     begin(account: string, address: string): Wait | { readonly status: 'begun'; readonly end: (how: AttemptEnd) => void } {
-      const key = hash('sha256', hashKey + account, 'base64')
       const network = networkOf(address)
+      const everywhere = hash('sha256', hashKey + account, 'base64')
+      const here = `${everywhere} ${network}`
+      const ownSince = own.get(here)
+      const key = ownSince !== undefined && now() - ownSince < OWN_MS ? here : everywhere
       const waitMs = Math.max(accounts.get(key)?.nextAtMs ?? 0, networks.get(network)?.nextAtMs ?? 0) - now()
       if (waitMs > 0) return { status: 'wait', seconds: Math.ceil(waitMs / 1000) }
       // Attempts under way count as if they had failed: else a thousand guesses at once would be free.
@@ -67,7 +75,10 @@ export function createDelays({ now }: { readonly now: () => number }) {
           const left = (underWay.get(key) ?? 1) - 1
           if (left === 0) underWay.delete(key)
           else underWay.set(key, left)
-          if (how === 'right') accounts.delete(key)
+          if (how === 'right') {
+            accounts.delete(key)
+            own.set(here, now())
+          }
           if (how !== 'wrong') return
           const before = accounts.get(key)
           if (failuresOf(before, ACCOUNT) === 0) networks.set(network, failed(networks.get(network), NETWORK))

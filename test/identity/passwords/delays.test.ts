@@ -70,6 +70,36 @@ describe('the delay of an account', () => {
   })
 })
 
+describe('where an account has logged in from lately', () => {
+  const guessed = () => {
+    const all = world()
+    expect(all.attempt('ann', '192.0.2.1', 'right')).toBe(0)
+    expect(waits(all, 12, (index) => ['ann', `198.51.100.${index}`]).at(-1)).toBe(60)
+    return all
+  }
+
+  it('guesses from elsewhere make nobody wait, and elsewhere they go on waiting after a login there', () => {
+    const all = guessed()
+    expect(all.attempt('ann', '198.51.100.99')).toBeGreaterThan(0)
+    expect(all.attempt('ann', '192.0.2.1', 'right')).toBe(0)
+    expect(all.attempt('ann', '198.51.100.99')).toBeGreaterThan(0)
+    expect(all.attempt('ann', '192.0.2.2')).toBeGreaterThan(0)
+  })
+
+  it('guesses from there wait as everywhere', () => {
+    expect(waits(guessed(), 8, () => ['ann', '192.0.2.1'])).toEqual([0, 0, 0, 0, 0, 1, 2, 4])
+  })
+
+  it('it is like elsewhere for other accounts, and for this one after a week', () => {
+    const all = guessed()
+    for (let failure = 0; failure < 5; failure += 1) all.attempt('bob', `203.0.113.${failure}`)
+    expect(all.attempt('bob', '192.0.2.1')).toBe(1)
+    all.pass(7 * 24 * 3_600_000)
+    for (let failure = 0; failure < 5; failure += 1) all.attempt('ann', `203.0.113.${failure}`)
+    expect(all.attempt('ann', '192.0.2.1')).toBe(1)
+  })
+})
+
 describe('the delay of a network', () => {
   it('begins after twenty accounts failed from it, for every account, and not elsewhere', () => {
     const all = world()
