@@ -14,6 +14,8 @@ import type { SettingsReader } from './settings.ts'
 /** How old what a directory said of somebody may be. */
 const REREAD_MS = 300_000
 const CONNECTIONS = 16
+/** No role can be given to a group of a longer one: an event does not hold it. */
+const MAX_DN_LENGTH = 1_000
 
 /**
  * Logs in at the directory of the settings, where `auth_mode` is `ldap_auth`, and reads those who logged in again every five minutes
@@ -92,7 +94,7 @@ export function createLdapLogin(options: {
 /** What is written down of somebody whom the directory shows. */
 export function outsideUser({ dn, name, email, realName, groups, administrator }: LdapUser): OutsideUser {
   const person = { name, external: dn, ...(email === undefined ? {} : { email }), ...(realName === undefined ? {} : { realName }) }
-  return { source: 'ldap', person, groups, administrator }
+  return { source: 'ldap', person, groups: groups.filter((group) => group.dn.length <= MAX_DN_LENGTH), administrator }
 }
 
 const SCOPES: readonly LdapScope[] = ['base', 'one', 'sub']

@@ -19,11 +19,17 @@ const person = (name: string): string =>
 const group = (name: string, members: readonly string[]): string =>
   `dn: cn=${name},${GROUPS}\nobjectClass: groupOfNames\ncn: ${name}\n${members.map((each) => `member: uid=${each},${PEOPLE}`).join('\n')}\n`
 
+/** Five, one in the other: no event holds the DN of what stands in the last. */
+const deepUnits = [1, 2, 3, 4, 5].map((depth) => [...Array<string>(depth).fill(`ou=${'u'.repeat(200)}`), GROUPS].join(','))
+
 const LDIF = [
   ...['people', 'groups'].map((name) => `dn: ou=${name},${SUFFIX}\nobjectClass: organizationalUnit\nou: ${name}\n`),
-  ...['alice', 'bob', 'root', 'admin'].map(person),
+  ...['alice', 'bob', 'root', 'admin', 'longfellow'].map(person),
   group('developers', ['alice']),
   group('operators', ['root']),
+  group('long', ['longfellow']).replace('cn: long\n', `cn: ${'l'.repeat(300)}\ncn: long\n`),
+  ...deepUnits.map((dn) => `dn: ${dn}\nobjectClass: organizationalUnit\n`),
+  group('deep', ['longfellow']).replace(GROUPS, deepUnits.at(-1) ?? ''),
 ].join('\n')
 
 const basic = (name: string, password: string): string => `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
@@ -88,6 +94,13 @@ const alice: UserRow = {
     expect((await api('POST', '/projects/team/members', group)).status).toBe(201)
     expect((await alice.call('POST', '/v2/team/app/blobs/uploads/')).status).toBe(202)
     expect((await as(basic('bob', 'pw-bob')).call('POST', '/v2/team/app/blobs/uploads/')).status).toBe(403)
+  })
+
+  it('lets in who is in groups of names that are longer than can be kept', async () => {
+    expect((await as(basic('longfellow', 'pw-longfellow')).call('GET', '/v2/')).status).toBe(200)
+    const groups = (await (await api('GET', '/usergroups')).json()) as readonly { readonly group_name: string }[]
+    const names = groups.map(({ group_name: name }) => name)
+    expect([names.includes('l'.repeat(255)), names.includes('deep')]).toEqual([true, false])
   })
 
   it('is asked again for somebody whom it let in five minutes ago, and not before', async () => {

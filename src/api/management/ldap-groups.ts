@@ -6,9 +6,6 @@ import type { Management } from './management.ts'
 import { apiError } from './route.ts'
 import type { ApiError } from './route.ts'
 
-/** What an event holds of a group's name. */
-const MAX_NAME_LENGTH = 255
-
 const unknownGroup = apiError(400, 'BAD_REQUEST', 'the directory shows no such group where the settings have it searched')
 
 /**
@@ -20,9 +17,9 @@ export async function ldapGroup({ directory }: Pick<Management, 'directory'>, dn
   if (dn === '') return apiError(400, 'BAD_REQUEST', 'a group of the LDAP directory is named by ldap_group_dn')
   const found = await (await directory())?.searchGroups({ dn })
   if (found?.status === 'unavailable') return directoryUnavailable(found)
-  const group = found === undefined ? { dn, name: ownName(dn) } : found.groups[0]
+  const group = found === undefined ? { dn, name: ownName(dn).slice(0, 255).toWellFormed() } : found.groups[0]
   if (group === undefined) return unknownGroup
-  const name = givenName === '' ? group.name.slice(0, MAX_NAME_LENGTH).toWellFormed() : givenName
+  const name = givenName === '' ? group.name : givenName
   return { id: randomUUID(), source: 'ldap', dn: group.dn, name }
 }
 

@@ -9,7 +9,12 @@ import { all, any, equals, isNamed, parsedFilter } from './filters.ts'
 import type { LdapSettings } from './settings.ts'
 
 /** `dn` as the directory spells it. */
-export type LdapGroup = { readonly dn: string; readonly name: string }
+export type LdapGroup = {
+  readonly dn: string
+  /** Its beginning, where it is longer than an event holds. */
+  readonly name: string
+}
+const MAX_NAME_LENGTH = 255
 
 export type Membership = {
   /** Each once. */
@@ -112,7 +117,7 @@ export async function searchForGroups(
     },
     'group base DN unknown',
   )
-  return entries.map((entry) => ({ dn: entry.dn, name: firstOf(entry, settings.groupNameAttribute) ?? entry.dn }))
+  return entries.map((entry) => ({ dn: entry.dn, name: (firstOf(entry, settings.groupNameAttribute) ?? entry.dn).slice(0, MAX_NAME_LENGTH).toWellFormed() }))
 }
 
 function partsOf<T>(items: readonly T[]): readonly (readonly T[])[] {
