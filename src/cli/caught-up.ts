@@ -3,7 +3,8 @@ import type { EventLog } from '../ports/event-log.ts'
 import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import type { ProjectionGroup } from '../projections/projection.ts'
-import { createVersion, isVersionGone, liveVersion, schemaName } from '../projections/read-models.ts'
+import { isVersionGone, liveVersion, schemaName } from '../projections/read-models.ts'
+import { foldableVersion } from '../projections/rebuild.ts'
 import { foldUpTo, openFolder, readCheckpoint } from '../projections/runner.ts'
 import type { Opened } from './opened.ts'
 
@@ -17,9 +18,11 @@ const POLL_MS = 100
  * said on standard error, and what there is is used.
  */
 export async function caughtUp({ pool, log, reads, serverRuns }: Opened, group: ProjectionGroup, end: Position): Promise<string> {
-  const live = await liveVersion(pool)
   if (!serverRuns) {
-    const version = live ?? (await createVersion(pool))
+    const onOutdated = (): void => {
+      process.stderr.write('varve: the read models were made by another release: they are made anew from the log\n')
+    }
+    const version = await foldableVersion({ pool, log, reads, onOutdated })
     await foldUpTo(log, [{ folder: await openFolder(pool, schemaName(version), group, reads), group, end }], () => undefined)
     return schemaName(version)
   }

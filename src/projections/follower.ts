@@ -15,7 +15,8 @@ import { projectQueries } from './project-queries.ts'
 import { createPace } from './pace.ts'
 import type { Pace } from './pace.ts'
 import type { ProjectionGroup } from './projection.ts'
-import { catalogueGroup, createVersion, dropVersion, liveVersion, prepareRegister, schemaName, trailGroup } from './read-models.ts'
+import { catalogueGroup, dropVersion, liveVersion, schemaName, trailGroup } from './read-models.ts'
+import { foldableVersion } from './rebuild.ts'
 import { follow, openFolder } from './runner.ts'
 import type { Committed, Folder, Reads } from './runner.ts'
 import { createRows } from './versioned-queries.ts'
@@ -46,10 +47,15 @@ export async function startReadModels(options: {
   const { pool, queryPool, log, reads, logger } = options
   const visibility = createVisibility()
   let failed: unknown
-  await prepareRegister(pool)
-  if ((await liveVersion(pool)) === undefined) await createVersion(pool)
   /** The version that answers come from: it alone says what is visible. */
-  let shown = (await liveVersion(pool)) ?? 1
+  let shown = await foldableVersion({
+    pool,
+    log,
+    reads,
+    onOutdated() {
+      logger.warn('the read models were made by another release: they are made anew from the log, which may take long')
+    },
+  })
   const rows = createRows(queryPool, () => schemaName(shown))
   const catalogue = catalogueQueries(rows)
   const queries = { ...catalogue, ...identityQueries(rows), ...peopleQueries(rows), ...projectQueries(rows), ...accessQueries(rows) }

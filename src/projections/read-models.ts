@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import type { ClientBase, Pool } from 'pg'
 import { accessHistory } from './access-history.ts'
@@ -36,6 +37,23 @@ export async function liveVersion(client: Pool | ClientBase): Promise<number | u
   return rows[0]?.live
 }
 
+/** Counted up where the same tables are to hold something else. */
+const FOLDED = 1
+
+/** Stands for the tables of this release and for what it folds into them: each version carries the one that it was made with. */
+const definition = createHash('sha256')
+  .update([FOLDED, ...groups.map((group) => groupSql('rm', group)), ...indexesSql('rm')].join('\n'))
+  .digest('hex')
+
+/** Whether a version was made with other tables than those of this release, which this one can neither fold nor read. */
+export async function isOutdated(pool: Pool, version: number): Promise<boolean> {
+  const { rows } = await pool.query<{ definition: string | null }>(
+    "select obj_description(oid, 'pg_namespace') as definition from pg_namespace where nspname = $1",
+    [schemaName(version)],
+  )
+  return rows[0]?.definition !== definition
+}
+
 /** Makes the schema of a new version and returns its number; the first is live at once, and so has its indexes. */
 export async function createVersion(pool: Pool): Promise<number> {
   const client = await pool.connect()
@@ -47,6 +65,7 @@ export async function createVersion(pool: Pool): Promise<number> {
     )
     const [{ newest, live } = { newest: 1, live: 1 }] = rows
     await client.query(groups.map((group) => groupSql(schemaName(newest), group)).join('\n'))
+    await client.query(`comment on schema ${schemaName(newest)} is '${definition}'`)
     if (newest === live) await client.query(indexesSql(schemaName(newest)).join('\n'))
     await client.query('commit')
     return newest

@@ -5,7 +5,7 @@ import { positionNumber } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { dictionariesOf } from './projection.ts'
 import type { ProjectionGroup } from './projection.ts'
-import { createIndexes, createVersion, dropVersion, groups, liveVersion, prepareRegister, schemaName, switchTo, tablesOf, versions } from './read-models.ts'
+import { createIndexes, createVersion, dropVersion, groups, isOutdated, liveVersion, prepareRegister, schemaName, switchTo, tablesOf, versions } from './read-models.ts'
 import { foldUpTo, openFolder, readCheckpoint } from './runner.ts'
 import type { Load, Reads } from './runner.ts'
 
@@ -80,6 +80,19 @@ export async function rebuild(rebuilding: Rebuilding, serverRuns: boolean): Prom
     else await dropVersion(pool, before)
     return { version, foldSeconds: (folded - begun) / 1000, indexSeconds: (indexed - folded) / 1000 }
   })
+}
+
+/**
+ * The live version, for a process that folds it: the first where there is none yet, and one made anew where another release made the live
+ * one.
+ */
+export async function foldableVersion(rebuilding: Omit<Rebuilding, 'onProgress'> & { readonly onOutdated: () => void }): Promise<number> {
+  const { pool, onOutdated } = rebuilding
+  await prepareRegister(pool)
+  const live = (await liveVersion(pool)) ?? (await createVersion(pool))
+  if (!(await isOutdated(pool, live))) return live
+  onOutdated()
+  return (await rebuild({ ...rebuilding, onProgress: () => undefined }, false)).version
 }
 
 /**

@@ -1,7 +1,26 @@
 import { expect, it } from '@jest/globals'
+import { Client } from 'pg'
 import { testDatabase } from '../support/postgres.ts'
 import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
+
+it('starts on read models of another release, which it makes anew from the log', async () => {
+  const database = await testDatabase()
+  const { user, host, port, database: name } = database.connection
+  const server = await startVarve({ env: { VARVE_POSTGRES_URL: `postgres://${user}@${encodeURIComponent(host)}:${port}/${name}` } })
+  await registryClient(server).pushImage('kept/app', '1', Buffer.from('layer'))
+  await server.kill('SIGTERM')
+  const client = new Client(database.connection)
+  await client.connect()
+  await client.query("alter table rm_1.projects drop column deletion; comment on schema rm_1 is 'of another release'")
+  await client.end()
+  await server.restart()
+  expect((await registryClient(server).call('GET', '/v2/kept/app/manifests/1')).status).toBe(200)
+  await registryClient(server).pushImage('another/app', '1', Buffer.from('layer'))
+  expect(await server.varve('rebuild', '--verify')).toMatchObject({ code: 0 })
+  await server.stop()
+  await database.drop()
+})
 
 it('works on a Postgres that is not its own, alone, with commands beside it and after it', async () => {
   const database = await testDatabase()

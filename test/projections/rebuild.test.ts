@@ -11,7 +11,7 @@ import type { Sealed } from '../../src/ports/key-store.ts'
 import { laneOf } from '../../src/ports/streams.ts'
 import type { PrivatePart, ProjectionGroup, Table } from '../../src/projections/projection.ts'
 import { catalogueGroup, createIndexes, createVersion, groups, prepareRegister, schemaName, tablesOf, trailGroup } from '../../src/projections/read-models.ts'
-import { rebuild, verify } from '../../src/projections/rebuild.ts'
+import { foldableVersion, rebuild, verify } from '../../src/projections/rebuild.ts'
 import { openFolder } from '../../src/projections/runner.ts'
 import type { Reads } from '../../src/projections/runner.ts'
 import { createMemoryLog } from '../../src/storage/events/memory.ts'
@@ -189,6 +189,30 @@ describe('the read models', () => {
       expect(rebuilt).toBeGreaterThan(version)
       expect(await verify(rebuilding)).toEqual([])
       expect(await read(ownPool, schemaName(rebuilt))).toEqual(linesOf(written.expected))
+    } finally {
+      await ownPool.end()
+      await own.drop()
+    }
+  })
+
+  it('are made anew where another release made them, with other tables, and left where this one did', async () => {
+    const own = await testDatabase()
+    const ownPool = new pg.Pool({ ...own.connection, max: 4, pipeline: true })
+    let outdated = 0
+    try {
+      const written = await write(22, 500)
+      const asked = { pool: ownPool, log: written.log, reads: written.reads, onOutdated: () => void (outdated += 1) }
+      const first = await foldableVersion(asked)
+      for (const group of groups) await foldInBatches(ownPool, schemaName(first), group, written, batches(22, 300))
+      expect([await foldableVersion(asked), outdated]).toEqual([first, 0])
+      // As one of before there were such comments.
+      await ownPool.query(`alter table ${schemaName(first)}.projects drop column visibility; comment on schema ${schemaName(first)} is null`)
+      const second = await foldableVersion(asked)
+      expect([second > first, outdated]).toEqual([true, 1])
+      expect(await read(ownPool, schemaName(second))).toEqual(linesOf(written.expected))
+      expect([await foldableVersion(asked), outdated]).toEqual([second, 1])
+      await ownPool.query(`comment on schema ${schemaName(second)} is 'another'`)
+      expect([(await foldableVersion(asked)) > second, outdated]).toEqual([true, 2])
     } finally {
       await ownPool.end()
       await own.drop()
