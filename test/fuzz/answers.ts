@@ -55,7 +55,8 @@ const PATTERNS: readonly (readonly [RegExp, Route])[] = [
   [/^\/readyz\/?(#.*)?$/i, 'ready'],
   [/^\/metrics\/?(#.*)?$/i, 'metrics'],
   [/^\/[sS][eE][rR][vV][iI][cC][eE]\/token\/?(#.*)?$/, 'token'],
-  [/^\/{1,2}(#.*)?$/, 'page'],
+  // Node's client asks for the root where the path is empty.
+  [/^(\/{1,2}(#.*)?)?$/, 'page'],
 ]
 
 /** The path that a request's target asks for: a whole URL is one, too. */
