@@ -4,7 +4,9 @@ import { listPage } from '../../src/projections/lists.ts'
 import type { List, ListAsked, ListColumns, ListFilter, ListOrder } from '../../src/projections/lists.ts'
 import { createRows } from '../../src/projections/versioned-queries.ts'
 import { testDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
 
+let database: TestDatabase
 let pool: Pool
 
 const columns = {
@@ -23,13 +25,17 @@ async function listed(filters: readonly ListFilter[], order: readonly ListOrder[
 
 describe('a list', () => {
   beforeAll(async () => {
-    pool = new Pool((await testDatabase()).connection)
+    database = await testDatabase()
+    pool = new Pool(database.connection)
     await pool.query(`create schema s; create table s.things (number integer, name text, folded text, made timestamptz, good boolean)`)
     await pool.query(`insert into s.things values
       (1, 'Ärger', 'ärger', '2026-01-01Z', true), (2, 'b%', 'b%', '2026-01-02Z', true), (3, 'B_', 'b_', '2026-01-03Z', false), (4, 'b%', 'b%', '2026-01-04Z', null)`)
   })
 
-  afterAll(() => pool.end())
+  afterAll(async () => {
+    await pool.end()
+    await database.drop()
+  })
 
   it.each<[ListFilter, number[]]>([
     [{ by: columns.name, match: 'equal', value: 'b%' }, [2, 4]],

@@ -9,7 +9,7 @@ import type { Connection, EmbeddedPostgres } from '../../src/storage/postgres/em
 import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded.ts'
 
 /*
- * One Postgres a test file, started by the first that asks, with a fresh database for each call.
+ * One Postgres a test file, started by the first that asks, with a fresh database for each call. It lives until all of them are dropped.
  */
 
 export type TestDatabase = {
@@ -22,6 +22,9 @@ export type TestDatabase = {
 type Server = { readonly postgres: EmbeddedPostgres; readonly folder: string }
 
 let server: Promise<Server> | undefined
+/** The names of those that were not dropped yet. */
+const open = new Set<string>()
+let isFileOver = false
 
 const startServer = async (): Promise<Server> => {
   const folder = await mkdtemp(join(tmpdir(), 'varve-test-'))
@@ -55,17 +58,28 @@ const asAdministrator = async (work: (client: Client) => Promise<unknown>): Prom
 export const testDatabase = async (): Promise<TestDatabase> => {
   const name = `test_${randomBytes(6).toString('hex')}`
   await asAdministrator((client) => client.query(`create database ${name}`))
+  open.add(name)
   const { connection } = await testPostgres()
   return {
     connection: { ...connection, database: name },
-    drop: () => asAdministrator((client) => client.query(`drop database if exists ${name} with (force)`)),
+    async drop() {
+      await asAdministrator((client) => client.query(`drop database if exists ${name} with (force)`))
+      open.delete(name)
+      if (isFileOver) await stopUnused()
+    },
   }
 }
 
+/** A file's own hooks come after this one, and may have a server that still works on a database, and drop it then. */
 afterAll(async () => {
-  if (server === undefined) return
+  isFileOver = true
+  await stopUnused()
+})
+
+async function stopUnused(): Promise<void> {
+  if (server === undefined || open.size > 0) return
   const { postgres, folder } = await server
   server = undefined
   await postgres.stop()
   await rm(folder, { recursive: true, force: true })
-})
+}
