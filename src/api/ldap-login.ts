@@ -1,7 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import { isAccountFault } from '../identity/ldap/active-directory.ts'
+import { MAX_GROUP_DN, MAX_GROUP_NAME } from '../commands/group/events.ts'
 import { createLdapDirectory } from '../identity/ldap/directory.ts'
 import type { LdapDirectory, LdapUser } from '../identity/ldap/directory.ts'
+import type { LdapGroup } from '../identity/ldap/groups.ts'
 import type { LdapScope, LdapSettings } from '../identity/ldap/settings.ts'
 import type { SettingValues } from '../commands/settings/known.ts'
 import type { UserRow } from '../projections/identity-queries.ts'
@@ -14,8 +16,6 @@ import type { SettingsReader } from './settings.ts'
 /** How old what a directory said of somebody may be. */
 const REREAD_MS = 300_000
 const CONNECTIONS = 16
-/** No role can be given to a group of a longer one: an event does not hold it. */
-const MAX_DN_LENGTH = 1_000
 
 /**
  * Logs in at the directory of the settings, where `auth_mode` is `ldap_auth`, and reads those who logged in again every five minutes
@@ -94,7 +94,12 @@ export function createLdapLogin(options: {
 /** What is written down of somebody whom the directory shows. */
 export function outsideUser({ dn, name, email, realName, groups, administrator }: LdapUser): OutsideUser {
   const person = { name, external: dn, ...(email === undefined ? {} : { email }), ...(realName === undefined ? {} : { realName }) }
-  return { source: 'ldap', person, groups: groups.filter((group) => group.dn.length <= MAX_DN_LENGTH), administrator }
+  return { source: 'ldap', person, groups: groups.map(storableGroup).filter((group) => group !== undefined), administrator }
+}
+
+/** A group as an event holds it: of a long name its beginning; undefined where its DN is too long, so that no role can be given to it. */
+export function storableGroup({ dn, name }: LdapGroup): LdapGroup | undefined {
+  return dn.length > MAX_GROUP_DN ? undefined : { dn, name: name.slice(0, MAX_GROUP_NAME).toWellFormed() }
 }
 
 const SCOPES: readonly LdapScope[] = ['base', 'one', 'sub']

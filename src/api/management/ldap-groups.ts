@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { NewGroup } from '../../commands/group/aggregate.ts'
 import { ownName } from '../../identity/ldap/dn.ts'
 import type { LdapUnavailable } from '../../identity/ldap/failure.ts'
+import { storableGroup } from '../ldap-login.ts'
 import type { Management } from './management.ts'
 import { apiError } from './route.ts'
 import type { ApiError } from './route.ts'
@@ -17,7 +18,8 @@ export async function ldapGroup({ directory }: Pick<Management, 'directory'>, dn
   if (dn === '') return apiError(400, 'BAD_REQUEST', 'a group of the LDAP directory is named by ldap_group_dn')
   const found = await (await directory())?.searchGroups({ dn })
   if (found?.status === 'unavailable') return directoryUnavailable(found)
-  const group = found === undefined ? { dn, name: ownName(dn).slice(0, 255).toWellFormed() } : found.groups[0]
+  const shown = found === undefined ? { dn, name: ownName(dn) } : found.groups[0]
+  const group = shown && storableGroup(shown)
   if (group === undefined) return unknownGroup
   const name = givenName === '' ? group.name : givenName
   return { id: randomUUID(), source: 'ldap', dn: group.dn, name }

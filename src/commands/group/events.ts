@@ -2,7 +2,11 @@ import { Type } from '@sinclair/typebox'
 import { Uuid, closed, eventType } from '../../ports/event.ts'
 import type { FactOf } from '../../ports/event.ts'
 
-const GroupName = Type.String({ minLength: 1, maxLength: 255 })
+/** What an event holds of a group's name and of its DN, in characters. */
+export const MAX_GROUP_NAME = 255
+export const MAX_GROUP_DN = 1_000
+
+const GroupName = Type.String({ minLength: 1, maxLength: MAX_GROUP_NAME })
 const GroupSource = Type.Union([Type.Literal('ldap'), Type.Literal('oidc')])
 
 /** A group of an outside directory or provider. `dn` is its name there, for LDAP. All events stand in the stream `groups`. */
@@ -14,7 +18,7 @@ export const GroupCreated = eventType(
       number: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
       name: GroupName,
       source: GroupSource,
-      dn: Type.Optional(Type.String({ minLength: 1, maxLength: 1_000 })),
+      dn: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_GROUP_DN })),
     },
     closed,
   ),

@@ -9,12 +9,7 @@ import { all, any, equals, isNamed, parsedFilter } from './filters.ts'
 import type { LdapSettings } from './settings.ts'
 
 /** `dn` as the directory spells it. */
-export type LdapGroup = {
-  readonly dn: string
-  /** Its beginning, where it is longer than an event holds. */
-  readonly name: string
-}
-const MAX_NAME_LENGTH = 255
+export type LdapGroup = { readonly dn: string; readonly name: string }
 
 export type Membership = {
   /** Each once. */
@@ -117,7 +112,7 @@ export async function searchForGroups(
     },
     'group base DN unknown',
   )
-  return entries.map((entry) => ({ dn: entry.dn, name: (firstOf(entry, settings.groupNameAttribute) ?? entry.dn).slice(0, MAX_NAME_LENGTH).toWellFormed() }))
+  return entries.map((entry) => ({ dn: entry.dn, name: firstOf(entry, settings.groupNameAttribute) ?? entry.dn }))
 }
 
 function partsOf<T>(items: readonly T[]): readonly (readonly T[])[] {
