@@ -1,5 +1,6 @@
 import type { Rejection } from '../commands/rejection.ts'
 import { projectsAggregate } from '../commands/project/aggregate.ts'
+import { refusal } from '../oci/errors.ts'
 import type { DecisionRows } from '../ports/decision-rows.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { ProjectQueries } from '../projections/project-queries.ts'
@@ -15,6 +16,9 @@ import type { Requester } from './requester.ts'
  */
 
 type Parts = Pick<Registry, 'handle' | 'visible'> & { readonly decisionRows: Pick<DecisionRows, 'projects'> }
+
+/** The answer to what was pushed into a project that was deleted before it could be answered. */
+export const projectEnded = refusal('NAME_UNKNOWN', 'the project was deleted meanwhile')
 
 /** Whether a project that something was pushed into is there to hold it. `wasVisible`: that could be read before this was asked. */
 export async function keepProject(

@@ -15,6 +15,12 @@ export function repositoryKey(projectId: string, path: string): RepositoryKey {
   return `${projectId}/${path}` as RepositoryKey
 }
 
+/** What a key was made of. */
+export function splitRepositoryKey(key: string): { readonly project: string; readonly path: string } {
+  const end = key.indexOf('/')
+  return { project: key.slice(0, end), path: key.slice(end + 1) }
+}
+
 export function repositoryOfStream(stream: string): RepositoryKey | undefined {
   return stream.startsWith('repository-') ? (stream.slice('repository-'.length) as RepositoryKey) : undefined
 }

@@ -1,7 +1,7 @@
 import type { Manifest } from '../oci/manifest.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
-import { repositoryOfStream, streams } from '../ports/streams.ts'
+import { repositoryOfStream, splitRepositoryKey, streams } from '../ports/streams.ts'
 import { put, set } from './projection.ts'
 import type { Change, FoldContext, Projection, Table } from './projection.ts'
 import { isContent, stateFact } from './facts.ts'
@@ -97,9 +97,9 @@ function changesOf(fact: ContentFact, recorded: Recorded, context: FoldContext):
       return [put(blobs, { repository: fact.data.repository, digest, size, linked: true })]
     }
     case 'RepositoryCreated': {
-      const [project = '', ...path] = repository.split('/')
+      const { project, path } = splitRepositoryKey(repository)
       return [
-        put(repositories, { repository, project, path: path.join('/'), number: context.ordinal, created_at: at }),
+        put(repositories, { repository, project, path, number: context.ordinal, created_at: at }),
         { kind: 'add', table: repositoryCounts, key: { project }, count: { repositories: 1 }, latest: {} },
       ]
     }

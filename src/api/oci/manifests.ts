@@ -12,7 +12,7 @@ import type { RepositoryCommand } from '../../commands/repository/decide.ts'
 import type { Registry } from '../registry.ts'
 import { admit, admitPush } from './admit.ts'
 import { perform } from '../perform.ts'
-import { keepProject } from '../project-end.ts'
+import { keepProject, projectEnded } from '../project-end.ts'
 import { positionHeader } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RepositoryExchange } from './exchange.ts'
@@ -53,7 +53,7 @@ export async function putManifest(registry: Registry, exchange: RepositoryExchan
   }
   const handled = await perform(registry, exchange, repositoryAggregate(registry.decisionRows, key), command)
   if (isRefusal(handled.outcome)) return handled.outcome
-  if (!(await keepProject(registry, exchange, project.id, handled.visible))) return refusal('NAME_UNKNOWN', 'the project was deleted meanwhile')
+  if (!(await keepProject(registry, exchange, project.id, handled.visible))) return projectEnded
   registry.metrics.pushed('manifest')
   const headers = {
     Location: `/v2/${exchange.name}/manifests/${reference.kind === 'tag' ? reference.tag : digest}`,

@@ -8,6 +8,7 @@ import { uploadAggregate } from '../../commands/upload/aggregate.ts'
 import { BlobMounted, BlobUploaded } from '../../commands/upload/events.ts'
 import type { UploadFact } from '../../commands/upload/events.ts'
 import type { UploadId } from '../../ports/blob-store.ts'
+import { splitRepositoryKey } from '../../ports/streams.ts'
 import type { RepositoryKey } from '../../ports/streams.ts'
 import type { Registry } from '../registry.ts'
 import { mayPull } from '../../commands/access/rights.ts'
@@ -15,6 +16,7 @@ import { covers } from '../../identity/tokens/scope.ts'
 import { admit, admitPush, mayPullFrom } from './admit.ts'
 import { neededFor, unauthorized } from './challenge.ts'
 import { perform } from '../perform.ts'
+import { projectEnded } from '../project-end.ts'
 import { positionHeader } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RepositoryExchange } from './exchange.ts'
@@ -107,9 +109,9 @@ async function mountSource(
     return source === undefined || sizeBytes === undefined ? undefined : { repository: source.key, sizeBytes }
   }
   for (const holder of await registry.queries().repositoriesWithBlob(digest, MAX_MOUNT_SOURCES)) {
-    const [id = '', ...path] = holder.repository.split('/')
+    const { project: id, path } = splitRepositoryKey(holder.repository)
     const project = await registry.identity.projectById(id)
-    const name = project && parseRepositoryName(`${project.name}/${path.join('/')}`)
+    const name = project && parseRepositoryName(`${project.name}/${path}`)
     if (name !== undefined && (await mayPullFrom(registry, exchange, name, digest)) !== undefined) return holder
   }
   return undefined
@@ -119,8 +121,7 @@ async function mountSource(
 async function conclude(registry: Registry, exchange: RepositoryExchange, id: string, fact: UploadFact): Promise<Reply | Refusal> {
   const { repository, digest } = fact.data
   const { position } = await perform(registry, exchange, uploadAggregate(id), fact)
-  const [project = ''] = repository.split('/')
-  if ((await registry.identity.projectById(project)) === undefined) return refusal('NAME_UNKNOWN', 'the project was deleted meanwhile')
+  if ((await registry.identity.projectById(splitRepositoryKey(repository).project)) === undefined) return projectEnded
   registry.metrics.pushed('blob')
   return { status: 201, headers: { ...blobHeaders(exchange, digest), ...positionHeader(position) } }
 }
