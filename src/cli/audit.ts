@@ -3,7 +3,7 @@ import { parseDigest } from '../oci/digest.ts'
 import { parseRepositoryName, parseTag, splitRepositoryName } from '../oci/names.ts'
 import { comparePositions, parsePosition } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
-import { repositoryKey } from '../ports/streams.ts'
+import { repositoryKey, splitRepositoryKey } from '../ports/streams.ts'
 import { parseTime } from '../ports/time.ts'
 import { AUDIT_CODES } from '../projections/audit.ts'
 import type { NamedEntry } from '../projections/audit-documents.ts'
@@ -126,13 +126,12 @@ function namer(opened: Opened): (entry: AuditEntry) => Promise<NamedEntry> {
   const names = new Map<string, string>()
   return async (entry) => {
     if (entry.repository === undefined) return { ...entry, repositoryName: undefined }
-    const slash = entry.repository.indexOf('/')
-    const id = entry.repository.slice(0, slash)
+    const { project: id, path } = splitRepositoryKey(entry.repository)
     if (!names.has(id)) {
       const schema = await caughtUp(opened, catalogueGroup, entry.position)
       for (const [each, name] of await projectNames(opened.pool, schema, [id])) names.set(each, name)
     }
-    return { ...entry, repositoryName: `${names.get(id) ?? id}${entry.repository.slice(slash)}` }
+    return { ...entry, repositoryName: `${names.get(id) ?? id}/${path}` }
   }
 }
 
