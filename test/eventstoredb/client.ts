@@ -13,10 +13,15 @@ export type AppendCall = 'the batch call' | 'the older call'
 export const APPEND_CALLS: readonly AppendCall[] = ['the batch call', 'the older call']
 
 const connected = new Set<EventStoreDBClient>()
-afterAll(async () => {
+afterAll(endClients)
+
+/** Ends the calls of all clients. */
+export async function endClients(): Promise<void> {
+  const clients = [...connected]
+  connected.clear()
   // `dispose` can stay pending for ever after a read that was abandoned.
-  await Promise.all([...connected].map((client) => Promise.race([client.dispose(), sleep(500)])))
-})
+  await Promise.all(clients.map((client) => Promise.race([client.dispose(), sleep(500)])))
+}
 
 /** A client; its calls are ended after the test file. Clients of one process with the same options share one connection. */
 export function connect(url: string, options = ''): EventStoreDBClient {
