@@ -1,13 +1,10 @@
 import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'ldapts'
 import { isRoot, run, tool } from '../e2e/tools.ts'
 import { startDaemon } from './daemon.ts'
-import { until } from './until.ts'
 
 /**
  * Whether this machine has a domain controller (`npm run test:setup`), and may open LDAP's own port, which is the only one that it listens
@@ -111,8 +108,8 @@ export async function startActiveDirectory(certificate: { readonly cert: string;
       ...Object.entries(parameters).map(([name, value]) => `--option=${name}=${value}`),
     ],
     isReady: (output) => output.includes('process model'),
+    listens: { host, port: 636 },
   })
-  await until(() => isOpen(host, 636), 'a domain controller')
   const bind = ['-x', '-H', `ldaps://${host}`, '-D', administrator.principal, '-w', administrator.password]
   const modify = async (ldif: string): Promise<void> => {
     await run(tool('ldapmodify') ?? 'ldapmodify', ['-a', ...bind], { input: ldif, env: { LDAPTLS_REQCERT: 'never' } })
@@ -133,16 +130,4 @@ async function primaryGroupToken(host: string, dn: string): Promise<string> {
   const { searchEntries } = await client.search(dn, { scope: 'base', attributes: ['primaryGroupToken'] })
   await client.unbind()
   return String(searchEntries[0]?.['primaryGroupToken'])
-}
-
-async function isOpen(host: string, port: number): Promise<boolean> {
-  const socket = connect(port, host)
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
 }

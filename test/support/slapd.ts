@@ -69,6 +69,7 @@ ${ldif}`,
     // With -d it stays in the foreground.
     command: [tool('slapd') ?? 'slapd', '-d', 'stats', '-f', inFolder('slapd.conf'), '-h', urls.join(' ')],
     isReady: (output) => output.includes('slapd starting'),
+    listens: { host: '127.0.0.1', port: certificate === undefined ? port : tlsPort },
   })
   return { pid: child.pid ?? 0, port, tlsPort, stop }
 }
