@@ -20,9 +20,9 @@ export type Filling = {
   readonly dataFolder: string
   /** The data folder's Postgres, which must run. */
   readonly connection: pg.ClientConfig
-  /** How many records the log is to have more: a state event counts as one, and so does each pull. */
+  /** How many records the log is to have more: a state event counts as one, and so does each pull, login, token and refusal. */
   readonly records: number
-  readonly pullsPerEvent: number
+  readonly entriesPerEvent: number
   readonly seed: number
   /** Of the records, so many are state events; `stateShare` of the shape is made from it. */
   readonly stateShare: number
@@ -41,19 +41,19 @@ export type BulkLog = EventLog & {
 }
 
 /** Puts a history into a data folder as fast as may be; manifests as blobs, unsynced. For benchmarks only. */
-export async function fill({ dataFolder, connection, records, pullsPerEvent, seed, stateShare, shape }: Filling): Promise<History> {
+export async function fill({ dataFolder, connection, records, entriesPerEvent, seed, stateShare, shape }: Filling): Promise<History> {
   const log = await openBulkLog(connection)
   const stateEvents = records * stateShare
-  const pullEvents = (records - stateEvents) / pullsPerEvent
+  const activityEvents = (records - stateEvents) / entriesPerEvent
   try {
     const history = await generateHistory(log, {
       seed,
-      events: Math.round(stateEvents + pullEvents),
+      events: Math.round(stateEvents + activityEvents),
       start: new Date('2026-01-01T00:00:00.000Z'),
       sealer: await sealerOf(dataFolder),
       blobs: await unsyncedBlobs(dataFolder),
-      pullsPerEvent,
-      shape: { repositories: 300, callers: 200, ...shape, stateShare: stateEvents / (stateEvents + pullEvents) },
+      entriesPerEvent,
+      shape: { repositories: 300, callers: 200, ...shape, stateShare: stateEvents / (stateEvents + activityEvents) },
     })
     await log.settle()
     return history

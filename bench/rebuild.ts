@@ -59,10 +59,10 @@ export async function measureRebuild(dataFolder: string): Promise<RebuildResult>
   return { seconds: (performance.now() - started) / 1000, foldSeconds: Number(fold), indexSeconds: Number(indexes), cpuSeconds, peakMiB }
 }
 
-/** The same, on a folder of its own that is filled before: 30 % state events, a pull counted as one record. */
-export async function measureFilled(records: number, pullsPerEvent: number): Promise<RebuildResult> {
+/** The same, on a folder of its own that is filled before: 30 % state events, a pull, login, token or refusal counted as one record. */
+export async function measureFilled(records: number, entriesPerEvent: number): Promise<RebuildResult> {
   return withPostgres(async (dataFolder, connection, stop) => {
-    await fill({ dataFolder, connection, records, pullsPerEvent, stateShare: 0.3, seed: 1 })
+    await fill({ dataFolder, connection, records, entriesPerEvent, stateShare: 0.3, seed: 1 })
     await stop()
     return measureRebuild(dataFolder)
   })
@@ -128,11 +128,11 @@ if (import.meta.main) {
     const { appends, beside, without } = await measureSnapshot(Number(values.snapshot))
     process.stdout.write(`after ${appends} appends in ${values.snapshot} s: ${beside} buffers an append beside a snapshot held all the time, ${without} without one\n`)
   } else {
-    process.stdout.write('records | pulls an event | records/s | folded (s) | indexes (s) | CPU of the process (s) | peak (MiB)\n')
-    for (const pullsPerEvent of [1, 100]) {
+    process.stdout.write('records | entries an event | records/s | folded (s) | indexes (s) | CPU of the process (s) | peak (MiB)\n')
+    for (const entriesPerEvent of [1, 100]) {
       for (const records of values.records.split(',').map(Number)) {
-        const { seconds, foldSeconds, indexSeconds, cpuSeconds, peakMiB } = await measureFilled(records, pullsPerEvent)
-        const cells = [records, pullsPerEvent, Math.round(records / seconds), foldSeconds, indexSeconds, cpuSeconds, Math.round(peakMiB)]
+        const { seconds, foldSeconds, indexSeconds, cpuSeconds, peakMiB } = await measureFilled(records, entriesPerEvent)
+        const cells = [records, entriesPerEvent, Math.round(records / seconds), foldSeconds, indexSeconds, cpuSeconds, Math.round(peakMiB)]
         process.stdout.write(`${cells.join(' | ')}\n`)
       }
     }

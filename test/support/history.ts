@@ -52,8 +52,8 @@ export type HistoryOptions = {
   readonly forget?: (subject: string) => Promise<void>
   /** Where manifests go. */
   readonly blobs: Pick<BlobStore, 'put'>
-  /** Undefined: one in most events, a hundred in some. */
-  readonly pullsPerEvent?: number
+  /** How many pulls, or logins, tokens and refusals, an event holds. Undefined: one or two in most, many in some. */
+  readonly entriesPerEvent?: number
   readonly shape?: Partial<HistoryShape>
 }
 
@@ -344,7 +344,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
     const data: AccessData = { callers: [], entries: [] }
     const indexes = new Map<Caller, number>()
     let milliseconds = 0
-    for (let count = random.chance(0.8) ? 2 : 30; count > 0; count -= 1) {
+    for (let count = options.entriesPerEvent ?? (random.chance(0.8) ? 2 : 30); count > 0; count -= 1) {
       const who = random.pick(callers)
       if (who === undefined) continue
       const caller = indexes.get(who) ?? data.callers.push(who) - 1
@@ -387,7 +387,7 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
       await send(streams.activity(activity.boot), -1, [ProcessStarted({ release: '1.0.0' })], { actor: { kind: 'system', subject: activity.boot } })
       return
     }
-    const wanted = options.pullsPerEvent ?? (random.chance(0.9) ? 1 : 100)
+    const wanted = options.entriesPerEvent ?? (random.chance(0.9) ? 1 : 100)
     const data: PullsData = { callers: [], artifacts: [], columns: [...PULL_COLUMNS], pulls: [] }
     const callerIndexes = new Map<Caller, number>()
     const artifactIndexes = new Map<string, number>()
