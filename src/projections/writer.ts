@@ -3,14 +3,23 @@ import type { Change, Row, Table, Value } from './projection.ts'
 
 type ChangeOf<K extends Change['kind']> = Extract<Change, { readonly kind: K }>
 type Mutable = Record<string, Value>
-type Puts = { readonly table: Table; readonly rows: Map<string, Mutable>; readonly lookups: Map<string, Lookup> }
+type Puts = {
+  readonly table: Table
+  readonly rows: Map<string, Mutable>
+  readonly lookups: Map<string, Lookup>
+  readonly numbered: Numbered
+  /** Where a row stays as it was first written: those that were put, for whom it costs nothing to come again. */
+  readonly seen: Set<Row> | undefined
+}
 type Lookup = { readonly columns: readonly string[]; readonly rows: Map<string, Mutable[]> }
 /** The rows of a table whose keys are put once, by column: nothing finds them again. */
-type Lines = { readonly table: Table; readonly columns: readonly { readonly name: string; readonly values: Value[] }[] }
+type Lines = { readonly table: Table; readonly columns: readonly { readonly name: string; readonly dictionary: string | undefined; readonly values: Value[] }[] }
 type SetGroup = { readonly shape: string; readonly sets: Map<string, ChangeOf<'set'>> }
 type Sets = { readonly table: Table; readonly groups: SetGroup[]; readonly lastOf: Map<string, number> }
 type Sum = { readonly key: Row; readonly count: Record<string, number>; readonly latest: Record<string, string> }
-type Sums = { readonly table: Table; readonly sums: Map<string, Sum> }
+type Sums = { readonly table: Table; readonly sums: Map<string, Sum>; readonly numbered: Numbered }
+/** The columns of a table whose texts a dictionary numbers, and which. */
+type Numbered = readonly (readonly [column: string, dictionary: string])[]
 
 export type Batch = ReturnType<typeof createBatch>
 
@@ -33,11 +42,10 @@ export function createBatch(dictionaries: Dictionaries) {
   const texts = new Map<string, Set<string>>()
   let size = 0
 
-  function collectTexts(table: Table, row: Row): void {
-    for (const column in table.columns) {
-      const dictionary = dictionaryOf(table, column)
+  function collectTexts(numbered: Numbered, row: Row): void {
+    for (const [column, dictionary] of numbered) {
       const text = row[column]
-      if (dictionary !== undefined && typeof text === 'string') collect(dictionary, text)
+      if (typeof text === 'string') collect(dictionary, text)
     }
   }
 
@@ -48,10 +56,12 @@ export function createBatch(dictionaries: Dictionaries) {
   }
 
   function addLine({ table, row }: ChangeOf<'put'>): void {
-    const { columns } = upsert(lines, table, (): Lines => ({ table, columns: Object.keys(table.columns).map((name) => ({ name, values: [] })) }))
-    for (const { name, values } of columns) {
+    const { columns } = upsert(lines, table, (): Lines => {
+      const names = Object.keys(table.columns)
+      return { table, columns: names.map((name) => ({ name, dictionary: dictionaryOf(table, name), values: [] })) }
+    })
+    for (const { name, dictionary, values } of columns) {
       const value = row[name] ?? null
-      const dictionary = dictionaryOf(table, name)
       const number = dictionary === undefined || typeof value !== 'string' ? undefined : dictionaries.known(dictionary, value)
       if (dictionary !== undefined && typeof value === 'string' && number === undefined) collect(dictionary, value)
       values.push(number ?? value)
@@ -59,8 +69,12 @@ export function createBatch(dictionaries: Dictionaries) {
   }
 
   function addPut({ table, row }: ChangeOf<'put'>): void {
-    collectTexts(table, row)
-    const { rows, lookups } = upsert(puts, table, () => ({ table, rows: new Map<string, Mutable>(), lookups: new Map<string, Lookup>() }))
+    const { rows, lookups, numbered, seen } = upsert(puts, table, (): Puts => {
+      const stays = changeableOf(table).length === 0
+      return { table, rows: new Map(), lookups: new Map(), numbered: numberedOf(table), seen: stays ? new Set() : undefined }
+    })
+    collectTexts(numbered, row)
+    seen?.add(row)
     const key = keyOf(table.key, row)
     const earlier = rows.get(key)
     const fresh: Mutable = { ...row }
@@ -108,15 +122,18 @@ export function createBatch(dictionaries: Dictionaries) {
   }
 
   function addSum({ table, key, count, latest }: ChangeOf<'add'>): void {
-    collectTexts(table, key)
-    const target = upsert(sums, table, () => ({ table, sums: new Map<string, Sum>() }))
-    const sum = upsert(target.sums, keyOf(table.key, key), (): Sum => ({ key, count: {}, latest: {} }))
+    const { sums: all, numbered } = upsert(sums, table, (): Sums => ({ table, sums: new Map(), numbered: numberedOf(table) }))
+    const sum = upsert(all, keyOf(table.key, key), (): Sum => {
+      collectTexts(numbered, key)
+      return { key, count: {}, latest: {} }
+    })
     for (const column in count) sum.count[column] = (sum.count[column] ?? 0) + (count[column] ?? 0)
     for (const column in latest) if ((latest[column] ?? '') > (sum.latest[column] ?? '')) sum.latest[column] = latest[column] ?? ''
   }
 
   return {
     add(change: Change): void {
+      if (change.kind === 'put' && puts.get(change.table)?.seen?.has(change.row) === true) return
       size += 1
       if (change.kind === 'put' && change.table.once === true) addLine(change)
       else if (change.kind === 'put') addPut(change)
@@ -183,11 +200,21 @@ function dictionaryOf(table: Table, column: string): string | undefined {
   return typeof type === 'object' ? type.numbered : undefined
 }
 
+const numberedOf = (table: Table): Numbered =>
+  Object.keys(table.columns).flatMap((column) => {
+    const dictionary = dictionaryOf(table, column)
+    return dictionary === undefined ? [] : [[column, dictionary] as const]
+  })
+
 const typeOf = (table: Table, column: string): string => {
   const type = table.columns[column]
   if (type === undefined) throw new Error(`${table.name} has no column ${column}`)
   return typeof type === 'string' ? type : 'integer'
 }
+
+/** The columns that a later put of the same key writes again. */
+const changeableOf = (table: Table): string[] =>
+  Object.keys(table.columns).filter((column) => !table.key.includes(column) && !(table.keep ?? []).includes(column))
 
 const arrays = (table: Table, columns: readonly string[]): string => columns.map((column, index) => `$${index + 1}::${typeOf(table, column)}[]`).join(', ')
 
@@ -214,7 +241,7 @@ function numberedText(table: Table, column: string, values: readonly Value[], nu
 
 async function insert(client: ClientBase, schema: string, table: Table, values: readonly string[], mode: 'new' | 'put'): Promise<void> {
   const columns = Object.keys(table.columns)
-  const changeable = columns.filter((column) => !table.key.includes(column) && !(table.keep ?? []).includes(column))
+  const changeable = changeableOf(table)
   const onConflict = changeable.length === 0 ? 'nothing' : `update set ${changeable.map((column) => `${column} = excluded.${column}`).join(', ')}`
   await client.query(
     `insert into ${schema}.${table.name} (${columns.join(', ')}) select * from unnest(${arrays(table, columns)})
