@@ -40,8 +40,8 @@ export type Authenticate = (request: RequestHead, address: string) => Promise<Id
 export function createAuthenticator(options: {
   readonly logIn: LogIn
   readonly tokens: Pick<Tokens, 'known' | 'verifyAccess'>
-  /** Anonymous callers share a subject a month. */
-  readonly anonymous: () => Subject
+  /** Anonymous callers share subjects, told by their address. */
+  readonly anonymous: (address: string) => Subject
   readonly subjectOf: SubjectOf
 }): Authenticate {
   const { logIn, tokens, anonymous, subjectOf } = options
@@ -49,7 +49,7 @@ export function createAuthenticator(options: {
   const nobody = (subject: Subject, scope?: Scope): Identified => ({ subject, login: { kind: 'anonymous', id: subject.id, credential: '' }, scope })
 
   return async ({ headers: { authorization } }, address) => {
-    if (authorization === undefined) return nobody(anonymous())
+    if (authorization === undefined) return nobody(anonymous(address))
     const [, scheme = '', value = ''] = /^([A-Za-z]+) +(.*)$/.exec(authorization) ?? []
     switch (scheme.toLowerCase()) {
       case 'bearer': {
@@ -58,7 +58,7 @@ export function createAuthenticator(options: {
         if ('refused' in verified) return { refused: true, reason: 'token', why: verified.refused }
         const { claims } = verified
         const login = loginOf(claims)
-        if (login.kind === 'anonymous') return nobody(anonymous(), claims.access)
+        if (login.kind === 'anonymous') return nobody(anonymous(address), claims.access)
         const subject = await subjectOf(login)
         if (subject === 'unavailable') return DIRECTORY
         return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: claims.access }

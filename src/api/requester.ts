@@ -38,8 +38,8 @@ export function createIdentify(options: {
   readonly authenticate: Authenticate
   readonly access: Pick<AccessRecorder, 'record' | 'refuse'>
   readonly sealer: Sealer
-  /** Anonymous callers share a subject a month. */
-  readonly anonymous: () => Subject
+  /** Anonymous callers share subjects, told by their address. */
+  readonly anonymous: (address: string) => Subject
   readonly addressOf: (request: RequestHead) => string
   readonly now: () => Date
 }): { readonly identify: Identify; readonly introduce: Introduce } {
@@ -49,7 +49,7 @@ export function createIdentify(options: {
   async function introduceFrom(address: string, request: RequestHead, requestId: string, found: Identified | AuthRefusal): Promise<Requester | AuthRefusal> {
     const agent = storable(request.headers['user-agent'] ?? '')
     const refuse = (login: Login | undefined, reason: RefusalReason): void => {
-      const who = login ?? anonymous()
+      const who = login ?? anonymous(address)
       // Of somebody who was forgotten nothing can be sealed any more.
       access.refuse({ source: login?.id ?? networkOf(address), reason, requestId }, () => callerOf(who, address, agent).catch(() => ({ kind: who.kind, subject: who.id })))
     }
