@@ -4,7 +4,8 @@ import type { RefusalReason } from '../commands/activity/events.ts'
 import type { AccessRecorder } from '../commands/activity/record-access.ts'
 import type { Subject } from '../commands/access/rights.ts'
 import type { CommandContext } from '../commands/handle.ts'
-import type { Sealer } from '../ports/key-store.ts'
+import { ForgottenError } from '../ports/key-store.ts'
+import type { Sealed, Sealer } from '../ports/key-store.ts'
 import { networkOf } from '../identity/passwords/delays.ts'
 import { reasonOf } from './refusals.ts'
 import type { AuthRefusal, Authenticate, Identified } from './authenticate.ts'
@@ -97,9 +98,20 @@ function createCallers(sealer: Sealer) {
     const found = known.get(key)
     if (found !== undefined) return found
     const clear = JSON.stringify({ name, address, userAgent })
-    const caller: Caller = { kind: who.kind, private: await sealer.seal(who.id, clear), subject: who.id }
+    const sealed = await sealedFor(who, clear)
+    const caller: Caller = { kind: who.kind, ...(sealed === undefined ? {} : { private: sealed }), subject: who.id }
     known.set(key, caller)
     return caller
+  }
+
+  /** Undefined where the key that callers without a login share went with somebody who was forgotten: they are served all the same. */
+  async function sealedFor({ kind, id }: Who, clear: string): Promise<Sealed | undefined> {
+    try {
+      return await sealer.seal(id, clear)
+    } catch (error) {
+      if (kind === 'anonymous' && error instanceof ForgottenError) return undefined
+      throw error
+    }
   }
 }
 

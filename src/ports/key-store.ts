@@ -24,9 +24,14 @@ export interface KeyStore {
 /** What only a key opens: base64url(1 ‖ key id (16 bytes) ‖ nonce (12) ‖ ciphertext ‖ tag (16)). */
 export type Sealed = string & { readonly __brand: 'Sealed' }
 
+/** The subject's key is destroyed: nothing can be sealed for it any more. */
+export class ForgottenError extends Error {
+  override readonly name = 'ForgottenError'
+}
+
 /** Seals texts under a subject's own key, which is made at its first use. */
 export interface Sealer {
-  /** `subject` is a person's random id, or `SECRETS`. Rejects where the subject was forgotten. */
+  /** `subject` is a random id, or `SECRETS`. Rejects with ForgottenError where the subject was forgotten. */
   seal(subject: string, clear: string): Promise<Sealed>
   /** Undefined where the subject was forgotten. Rejects where the key is absent: nothing removes one without a tombstone. */
   open(sealed: Sealed): Promise<string | undefined>

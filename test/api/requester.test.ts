@@ -2,25 +2,36 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
 import type { AuthRefusal, Identified } from '../../src/api/authenticate.ts'
 import { createIdentify } from '../../src/api/requester.ts'
+import type { Caller } from '../../src/commands/activity/batches.ts'
 import type { Access } from '../../src/commands/activity/record-access.ts'
 import type { Refused } from '../../src/commands/activity/refusals.ts'
+import { ForgottenError } from '../../src/ports/key-store.ts'
 import { createPlainSealer } from '../support/history.ts'
 
 const ann = { kind: 'user', id: randomUUID(), name: 'ann', administrator: false, auditor: false, groups: [] } as const
 const login = { kind: 'user', id: ann.id, credential: randomUUID() } as const
+const nobody = { kind: 'anonymous', id: randomUUID() } as const
 const request = { headers: { 'user-agent': 'tests/1' }, socket: { remoteAddress: '2001:db8::1:2' } }
 
 function identifying(found: Identified | AuthRefusal, record: (access: Access) => Promise<void> = () => Promise.resolve()) {
   const refused: Refused[] = []
+  const callers: (() => Promise<Caller>)[] = []
+  const sealer = createPlainSealer()
   const { identify } = createIdentify({
     authenticate: () => Promise.resolve(found),
-    access: { record, refuse: (asked) => refused.push(asked) },
-    sealer: createPlainSealer(),
-    anonymous: () => ({ kind: 'anonymous', id: randomUUID() }),
+    access: {
+      record,
+      refuse: (asked, callerOf) => {
+        refused.push(asked)
+        callers.push(callerOf)
+      },
+    },
+    sealer,
+    anonymous: () => nobody,
     addressOf: () => '2001:db8::1:2',
     now: () => new Date(),
   })
-  return { identify: () => identify(request, 'request'), refused }
+  return { identify: () => identify(request, 'request'), refused, callers, sealer }
 }
 
 describe('who makes a request', () => {
@@ -63,5 +74,28 @@ describe('who makes a request', () => {
     const { identify, refused } = identifying(why)
     expect(await identify()).toBe(why)
     expect(refused).toEqual([{ source, reason, requestId: 'request' }])
+  })
+
+  it('is served, and on record without an address, where the key that callers without a login share was forgotten', async () => {
+    const asNobody = { subject: nobody, login: { kind: 'anonymous', id: nobody.id, credential: '' }, scope: undefined } as const
+    const { identify, sealer } = identifying(asNobody)
+    await sealer.forget(nobody.id)
+    const [first, second] = [await identify(), await identify()]
+    if ('refused' in first || 'refused' in second) throw new Error('somebody who does not log in was refused')
+    expect(first.caller).toStrictEqual({ kind: 'anonymous', subject: nobody.id })
+    // A batch tells callers apart by identity.
+    expect(second.caller).toBe(first.caller)
+    expect(first.command()).not.toHaveProperty('private')
+
+    const failing = identifying({ refused: true, reason: 'credentials' })
+    await failing.sealer.forget(nobody.id)
+    await failing.identify()
+    expect(await Promise.all(failing.callers.map((callerOf) => callerOf()))).toStrictEqual([{ kind: 'anonymous', subject: nobody.id }])
+  })
+
+  it('is not let in as somebody who was forgotten meanwhile', async () => {
+    const { identify, sealer } = identifying({ subject: ann, login, scope: undefined, by: 'password' })
+    await sealer.forget(ann.id)
+    await expect(identify()).rejects.toThrow(ForgottenError)
   })
 })

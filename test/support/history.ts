@@ -20,6 +20,7 @@ import type { Tag } from '../../src/oci/names.ts'
 import type { BlobStore } from '../../src/ports/blob-store.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
 import type { Actor, Event, Fact } from '../../src/ports/event.ts'
+import { ForgottenError } from '../../src/ports/key-store.ts'
 import type { Sealed, Sealer } from '../../src/ports/key-store.ts'
 import { laneOf, repositoryKey, streams } from '../../src/ports/streams.ts'
 import type { RepositoryKey } from '../../src/ports/streams.ts'
@@ -518,7 +519,7 @@ export function createPlainSealer(): Sealer & { forget(subject: string): Promise
   const forgotten = new Set<string>()
   return {
     seal(subject, clear) {
-      if (forgotten.has(subject)) return Promise.reject(new Error(`${subject} was forgotten`))
+      if (forgotten.has(subject)) return Promise.reject(new ForgottenError(`${subject} was forgotten`))
       return Promise.resolve(Buffer.from(JSON.stringify([subject, clear])).toString('base64url') as Sealed)
     },
     open(sealed) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { SECRETS, parseKeyId } from '../../ports/key-store.ts'
+import { ForgottenError, SECRETS, parseKeyId } from '../../ports/key-store.ts'
 import type { KeyId, KeyStore, Sealer, StoredKey } from '../../ports/key-store.ts'
 import { open, seal } from '../seal.ts'
 
@@ -26,7 +26,8 @@ export function createSealer(store: KeyStore): Sealer {
       await store.create(id, randomBytes(32))
       stored = await lookup(id)
     }
-    if (stored.status !== 'present') throw new Error(`the key ${id} is ${stored.status}`)
+    if (stored.status === 'forgotten') throw new ForgottenError(`the key ${id} is forgotten`)
+    if (stored.status === 'absent') throw new Error(`the key ${id} is absent`)
     return stored.key
   }
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { SECRETS } from '../../../src/ports/key-store.ts'
+import { ForgottenError, SECRETS } from '../../../src/ports/key-store.ts'
 import { openFileKeyStore } from '../../../src/storage/keys/file.ts'
 import { createSealer } from '../../../src/storage/keys/sealer.ts'
 
@@ -25,7 +25,7 @@ describe('the sealer', () => {
     await sealer.forget(ann)
     for (const each of [sealer, await opened()]) {
       expect([await each.open(anns), await each.open(bens)]).toEqual([undefined, 'Ben'])
-      await expect(each.seal(ann, 'Ann again')).rejects.toThrow('forgotten')
+      await expect(each.seal(ann, 'Ann again')).rejects.toThrow(ForgottenError)
     }
   })
 
@@ -33,7 +33,7 @@ describe('the sealer', () => {
     const sealer = await opened()
     const nobody = randomUUID()
     await sealer.forget(nobody)
-    await expect(sealer.seal(nobody, 'x')).rejects.toThrow('forgotten')
+    await expect(sealer.seal(nobody, 'x')).rejects.toThrow(ForgottenError)
     const secret = randomBytes(8).toString('hex')
     const sealed = await sealer.seal(SECRETS, secret)
     await expect(sealer.forget(SECRETS)).rejects.toThrow('nobody')
