@@ -17,24 +17,30 @@ const POLL_MS = 100
  * a server it waits, since the server folds them; without one it folds them itself. Where the server is not there in time, that is
  * said on standard error, and what there is is used.
  */
-export async function caughtUp({ pool, log, reads, serverRuns }: Opened, group: ProjectionGroup, end: Position): Promise<string> {
+export async function caughtUp(opened: Opened, group: ProjectionGroup, end: Position): Promise<string> {
+  const { schema, behind } = await catchUp(opened, group, end)
+  if (behind !== undefined) process.stderr.write(`varve: ${behind}: what happened since is not shown\n`)
+  return schema
+}
+
+/** As `caughtUp`, for who cannot do with less: `behind` says it where the server is not there in time. */
+export async function catchUp({ pool, log, reads, serverRuns }: Opened, group: ProjectionGroup, end: Position): Promise<{ readonly schema: string; readonly behind?: string }> {
   if (!serverRuns) {
     const onOutdated = (): void => {
       process.stderr.write('varve: the read models were made by another release: they are made anew from the log\n')
     }
     const version = await foldableVersion({ pool, log, reads, onOutdated })
     await foldUpTo(log, [{ folder: await openFolder(pool, schemaName(version), group, reads), group, end }], () => undefined)
-    return schemaName(version)
+    return { schema: schemaName(version) }
   }
   const deadline = performance.now() + PATIENCE_MS
   for (;;) {
     // Another version may go live meanwhile, and the one that was live be dropped.
     const schema = schemaName((await liveVersion(pool)) ?? 1)
     const position = await reachedIn(pool, schema, group)
-    if (position !== 'gone' && !(await isBehind(log, group, position, end))) return schema
+    if (position !== 'gone' && !(await isBehind(log, group, position, end))) return { schema }
     if (performance.now() > deadline) {
-      process.stderr.write(`varve: the ${group.name} has come to ${position ?? 'the beginning'} only, not to ${end}: what happened since is not shown\n`)
-      return schema
+      return { schema, behind: `the ${group.name} has come to ${position ?? 'the beginning'} only, not to ${end}` }
     }
     await sleep(POLL_MS)
   }

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { usersAggregate } from '../commands/user/aggregate.ts'
 import { wipe } from '../projections/forgetting.ts'
 import { catalogueGroup, trailGroup } from '../projections/read-models.ts'
-import { caughtUp } from './caught-up.ts'
+import { catchUp } from './caught-up.ts'
 import { decidingOn, refuse, userIdOf } from './deciding.ts'
 import type { Opened, WithRegistry } from './opened.ts'
 
@@ -35,8 +35,10 @@ async function forget(opened: Opened, nameOrId: string): Promise<number> {
   if ('refused' in outcome) return refuse(outcome.message)
   const end = position ?? (await log.head())
   if (end === undefined) throw new Error('the log is empty')
-  await caughtUp(opened, catalogueGroup, end)
-  await wipe(pool, await caughtUp(opened, trailGroup, end))
+  const [catalogue, trail] = [await catchUp(opened, catalogueGroup, end), await catchUp(opened, trailGroup, end)]
+  const behind = catalogue.behind ?? trail.behind
+  if (behind !== undefined) return refuse(`${behind}, so it may still say what the log does not say any more`)
+  await wipe(pool, trail.schema)
   process.stdout.write(`the user ${user} is forgotten\n`)
   return 0
 }
