@@ -261,6 +261,16 @@ function matches(entry: AuditEntry, { actor, repository, tag, digest, since, unt
   )
 }
 
+/** The subjects of callers without a login who were seen at an address at which a user was seen too. */
+export async function anonymousBeside(pool: Pool, schema: string, user: string): Promise<string[]> {
+  const { rows } = await pool.query<{ subject: string }>(
+    `select distinct split_part(other.subject, ':', 2) as subject from ${schema}.callers who join ${schema}.callers other using (address)
+     where who.subject = $1 and other.subject like $2 order by subject`,
+    [subjectKey('user', user), subjectKey('anonymous', '%')],
+  )
+  return rows.map(({ subject }) => subject)
+}
+
 /** The id of the project that has a name. */
 export async function projectId(pool: Pool, schema: string, name: string): Promise<string | undefined> {
   return (await pool.query<{ id: string }>(`select id from ${schema}.projects where name = $1`, [name])).rows[0]?.id

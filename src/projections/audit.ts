@@ -1,5 +1,6 @@
 import type { AccessData, AccessEntry } from '../commands/activity/events.ts'
-import type { Recorded } from '../ports/event.ts'
+import type { SubjectForgotten } from '../commands/user/events.ts'
+import type { FactOf, Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
 import { repositoryOfStream } from '../ports/streams.ts'
 import { callerColumns, callerOf, callers, subjectKey } from './caller.ts'
@@ -52,12 +53,13 @@ export const audit: Projection = {
       request: event.requestId ?? null,
       ...described(fact, recorded),
     }
-    return [change, put(trail, row), ...(fact.type === 'SubjectForgotten' ? [blanked(fact.data.user)] : [])]
+    return [change, put(trail, row), ...(fact.type === 'SubjectForgotten' ? blanked(fact.data) : [])]
   },
 }
 
-function blanked(user: string): Change {
-  return set(callers, { subject: subjectKey('user', user) }, { name: null, address: null, agent: null })
+function blanked({ user, shared = [] }: FactOf<typeof SubjectForgotten>['data']): Change[] {
+  const subjects = [subjectKey('user', user), ...shared.map((each) => subjectKey('anonymous', each))]
+  return subjects.map((subject) => set(callers, { subject }, { name: null, address: null, agent: null }))
 }
 
 function accessChanges(recorded: Recorded, data: AccessData, context: FoldContext): Change[] {

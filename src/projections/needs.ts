@@ -34,7 +34,8 @@ export function createReader(reads: Reads, projections: readonly Projection[]) {
       const manifests = new Map<Recorded, Manifest | undefined>()
       for (const recorded of events) {
         if (isForgetting(recorded.event)) {
-          await reads.forgotten(recorded.event.data.user)
+          const { user, shared = [] } = recorded.event.data
+          for (const subject of [user, ...shared]) await reads.forgotten(subject)
           remembered.clear()
         }
         for (const projection of projections) {

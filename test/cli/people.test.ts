@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,12 +18,13 @@ let api: ManagementClient
 const basic = (name: string, secret: string): string => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
 
 /** A request from an address that a proxy says. */
-async function from(address: string, agent: string, path: string, authorization: string): Promise<{ readonly status: number; readonly body: string }> {
-  const response = await fetch(new URL(path, server.url), { headers: { Authorization: authorization, 'User-Agent': agent, 'X-Forwarded-For': address } })
+async function from(address: string, agent: string, path: string, authorization?: string): Promise<{ readonly status: number; readonly body: string }> {
+  const headers = { ...(authorization === undefined ? {} : { Authorization: authorization }), 'User-Agent': agent, 'X-Forwarded-For': address }
+  const response = await fetch(new URL(path, server.url), { headers })
   return { status: response.status, body: await response.text() }
 }
 
-type Line = { readonly action: string; readonly who: { readonly id: string; readonly name?: string }; readonly address?: string }
+type Line = { readonly action: string; readonly parameters?: { readonly shared?: readonly string[] }; readonly who: { readonly id: string; readonly kind: string; readonly name?: string }; readonly address?: string; readonly userAgent?: string }
 
 async function trail(...args: string[]): Promise<Line[]> {
   const { stdout, code } = await server.varve('audit', '--json', ...args)
@@ -43,9 +45,14 @@ async function somebody(name: string, address: string) {
   const bearer = `Bearer ${token.token}`
   expect((await from(address, agent, '/v2/team/app/manifests/v1', bearer)).status).toBe(200)
   expect((await from(address, agent, '/v2/other/app/manifests/v1', basic(name, PASSWORD))).status).toBe(404)
+  // And without a login, which the trail says of nobody, with the address.
+  expect((await from(address, agent, '/v2/', basic(name, 'wrong'))).status).toBe(401)
+  expect((await from(address, agent, '/v2/open/app/manifests/v1')).status).toBe(200)
   const lines = await trail('--actor', name)
   expect(new Set(lines.map(({ action }) => action))).toEqual(new Set(['login', 'token.issued', 'user.changed', 'pull', 'refused']))
-  return { number, lines, id: lines[0]?.who.id ?? '', bearer, agent, personal: [name, address] }
+  const asNobody = (await trail()).filter((line) => line.address === address && line.who.kind === 'anonymous')
+  expect(asNobody.map(({ action }) => action).sort()).toEqual(['pull', 'refused'])
+  return { number, lines, asNobody, id: lines[0]?.who.id ?? '', nobody: asNobody[0]?.who.id ?? '', bearer, agent, personal: [name, address] }
 }
 
 beforeAll(async () => {
@@ -53,6 +60,8 @@ beforeAll(async () => {
   api = managementClient(server)
   await registryClient(server).pushImage('team/app', 'v1', Buffer.from('a layer'))
   await registryClient(server).pushImage('other/app', 'v1', Buffer.from('a layer'))
+  await registryClient(server).pushImage('open/app', 'v1', Buffer.from('a layer'))
+  expect(await api.asked('PUT', '/projects/open', { body: { metadata: { public: 'true' } } })).toBe('200')
 })
 
 describe('varve subject forget', () => {
@@ -90,14 +99,45 @@ describe('varve subject forget', () => {
     expect(await server.varve('subject', 'forget', id)).toMatchObject({ code: 0 })
   })
 
-  it('takes up what was cut short, by id, and without a server', async () => {
-    const { id, number, personal } = await somebody('Quentinus', '203.0.113.88')
-    // As far as a command comes that is cut short: the user is ended, and nothing more.
+  it('takes their requests without a login too, and nobody else\'s, and goes on to answer such requests', async () => {
+    const { id, nobody, asNobody, personal: [, address = ''] } = await somebody('Ysmerelda', '203.0.113.66')
+    expect((await from('198.51.100.9', 'passer-by/1', '/v2/open/app/manifests/v1')).status).toBe(200)
+    const passersBy = async (): Promise<Line[]> => (await trail()).filter(({ userAgent }) => userAgent === 'passer-by/1')
+    const before = await passersBy()
+    expect(before).toMatchObject([{ action: 'pull', address: '198.51.100.9' }])
+
+    expect(await server.varve('subject', 'forget', id)).toMatchObject({ code: 0 })
+    expect((await trail('--action', 'user.forgotten')).at(-1)?.parameters).toEqual({ user: id, shared: [nobody] })
+    // With other agents, since what is sealed of a caller is kept; and refused for another reason, since one more of the same is counted.
+    expect((await from(address, 'later/1', '/v2/open/app/manifests/v1')).status).toBe(200)
+    expect((await from(address, 'later/2', '/v2/', 'Bearer of-nothing')).status).toBe(401)
+    const shown = async (): Promise<void> => {
+      const lines = await trail('--actor', nobody)
+      expect(lines.map(({ action }) => action).sort()).toEqual([...asNobody.map(({ action }) => action), 'pull', 'refused'].sort())
+      for (const line of lines) expect([line.address, line.userAgent]).toEqual([undefined, undefined])
+      expect(await dumpOf(server.dataFolder)).not.toContain(address)
+      expect(await filesWith(server.dataFolder, [address])).toEqual([])
+      expect(await passersBy()).toEqual(before)
+    }
+    await shown()
+    expect((await server.varve('rebuild', '--verify')).stdout).toBe('the read models are what the log says\n')
+    expect((await server.varve('rebuild')).code).toBe(0)
+    await shown()
+  })
+
+  it.each([
+    ['Quentinus', '203.0.113.88', 'the user is ended'],
+    ['Ramagunde', '203.0.113.99', 'the keys are destroyed'],
+  ])('takes up what was cut short, by id, and without a server: %s at %s, when %s and nothing more', async (name, address, reached) => {
+    const { id, nobody, number, personal } = await somebody(name, address)
     expect(await api.asked('DELETE', `/users/${number}`)).toBe('200')
     await server.kill('SIGTERM')
-    expect((await server.varve('subject', 'forget', 'Quentinus')).code).toBe(1)
+    if (reached === 'the keys are destroyed') for (const key of [nobody, id]) await writeFile(join(server.dataFolder, 'keys', key.slice(0, 2), key), 'forgotten')
+    expect((await server.varve('subject', 'forget', name)).code).toBe(1)
     expect(await server.varve('subject', 'forget', id)).toMatchObject({ code: 0, stdout: `the user ${id} is forgotten\n` })
     expect(await server.varve('subject', 'forget', id)).toMatchObject({ code: 0 })
+    expect((await trail('--action', 'user.forgotten')).at(-1)?.parameters).toEqual({ user: id, shared: [nobody] })
+    expect((await server.varve('rebuild', '--verify')).stdout).toBe('the read models are what the log says\n')
     await server.restart()
     const dump = await dumpOf(server.dataFolder)
     for (const each of personal) expect(dump).not.toContain(each)

@@ -88,7 +88,7 @@ describe('two processes at once', () => {
     const ends: readonly ((user: string) => UsersCommand)[] = [
       (user) => ({ type: 'SetAdministrator', user, administrator: false }),
       (user) => ({ type: 'DeleteUser', user }),
-      (user) => ({ type: 'ForgetUser', user }),
+      (user) => ({ type: 'ForgetUser', user, shared: [] }),
     ]
     const first = await create({ name: 'alice' }, true)
     await done(first)
@@ -111,7 +111,8 @@ describe('two processes at once', () => {
       const commands = [await create(first), await create(second)]
       const winner = winnerOf(await race(users, commands), 'CONFLICT')
       // Gone, and so free for the next round.
-      await done({ type: round % 2 === 0 ? 'DeleteUser' : 'ForgetUser', user: commands[winner]?.user ?? '' })
+      const user = commands[winner]?.user ?? ''
+      await done(round % 2 === 0 ? { type: 'DeleteUser', user } : { type: 'ForgetUser', user, shared: [] })
     }
   })
 

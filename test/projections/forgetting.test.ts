@@ -22,6 +22,8 @@ import type { TestDatabase } from '../support/postgres.ts'
 
 const boot = randomUUID()
 const [ann, ben] = [randomUUID(), randomUUID()]
+/** Callers without a login: some who share a key with ann's address, and some who do not. */
+const [beside, elsewhere] = [randomUUID(), randomUUID()]
 const repository = repositoryKey(randomUUID(), 'app')
 const digest = digestOf('sha256', Buffer.from('x'))
 
@@ -83,7 +85,7 @@ describe('whoever is forgotten while events of theirs are folded', () => {
     }
   }
 
-  const callerOf = async (subject: string, address: string) => ({ kind: 'user', subject, private: await sealer.seal(subject, JSON.stringify({ name: `name of ${subject}`, address, userAgent: 'agent' })) })
+  const callerOf = async (subject: string, address: string, kind = 'user') => ({ kind, subject, private: await sealer.seal(subject, JSON.stringify({ name: `name of ${subject}`, address, userAgent: 'agent' })) })
   type Caller = Awaited<ReturnType<typeof callerOf>>
 
   const pull = (caller: Caller): Promise<void> =>
@@ -92,26 +94,30 @@ describe('whoever is forgotten while events of theirs are folded', () => {
     append(streams.access(boot), AccessRecorded({ callers: [caller], entries: [{ what: 'login', by: 'password', caller: 0, milliseconds: 0, request: randomUUID() }] }))
 
   async function named(): Promise<Record<string, unknown>[]> {
-    return (await pool.query<Record<string, unknown>>(`select subject, name, address, agent from ${schema}.callers where subject like 'user:%' order by subject, address`)).rows
+    return (await pool.query<Record<string, unknown>>(`select subject, name, address, agent from ${schema}.callers where subject not like 'system:%' order by subject, address`)).rows
   }
 
   it('has no row in clear after, whichever way their events come, and nobody else is blanked', async () => {
     for (const user of [ann, ben]) await append(streams.users, UserCreated({ user, number: user === ann ? 1 : 2, source: 'local', person: await sealer.seal(user, JSON.stringify({ name: user })), administrator: false }))
     const [first, second, late, bens] = [await callerOf(ann, '203.0.113.1'), await callerOf(ann, '203.0.113.2'), await callerOf(ann, '203.0.113.3'), await callerOf(ben, '203.0.113.1')]
-    for (const caller of [first, bens]) await pull(caller)
+    const [shared, same, far] = [await callerOf(beside, '203.0.113.1', 'anonymous'), await callerOf(beside, '203.0.113.9', 'anonymous'), await callerOf(elsewhere, '203.0.113.4', 'anonymous')]
+    for (const caller of [first, bens, shared, far]) await pull(caller)
     await logIn(first)
     await fold()
-    expect(await named()).toHaveLength(2)
+    expect(await named()).toHaveLength(4)
     // In one commit: one more row in clear, the forgetting, and what was under way.
     await pull(second)
-    await append(streams.users, SubjectForgotten({ user: ann }))
+    await append(streams.users, SubjectForgotten({ user: ann, shared: [beside] }))
     await pull(second)
+    await pull(same)
     await logIn(late)
     await fold()
     await pull(first)
     await fold()
     const rows = await named()
     expect(rows.filter(({ subject }) => subject === `user:${ann}`)).toEqual(Array(3).fill({ subject: `user:${ann}`, name: null, address: null, agent: null }))
+    expect(rows.filter(({ subject }) => subject === `anonymous:${beside}`)).toEqual(Array(2).fill({ subject: `anonymous:${beside}`, name: null, address: null, agent: null }))
+    expect(rows.filter(({ subject }) => subject === `anonymous:${elsewhere}`)).toMatchObject([{ address: '203.0.113.4', agent: 'agent' }])
     expect(rows.filter(({ subject }) => subject === `user:${ben}`)).toEqual([{ subject: `user:${ben}`, name: `name of ${ben}`, address: '203.0.113.1', agent: 'agent' }])
     expect((await pool.query(`select from ${schema}.users where name is not null`)).rowCount).toBe(1)
     folders = []

@@ -154,7 +154,7 @@ describe('identity in Postgres', () => {
       await happened(streams.users, alice.fact)
       expect(await queries.user(alice.id)).toMatchObject({ name: '' })
       const aggregate = usersAggregate(decisionRows, sealer)
-      const command = { type: 'ForgetUser', user: alice.id } as const
+      const command = { type: 'ForgetUser', user: alice.id, shared: [] } as const
       expect(aggregate.decide(await aggregate.load(command), command)).toStrictEqual([SubjectForgotten({ user: alice.id })])
     })
   })
@@ -355,7 +355,7 @@ describe('identity in Postgres', () => {
           const known = event.data.user
           cases.push(
             caseOf(users, { type: 'DeleteUser', user: known }),
-            caseOf(users, { type: 'ForgetUser', user: known }),
+            caseOf(users, { type: 'ForgetUser', user: known, shared: [] }),
             caseOf(users, { type: 'SetAdministrator', user: known, administrator: false }),
             caseOf(users, { type: 'SetAuditor', user: known, auditor: true }),
             caseOf(users, { type: 'ChangePerson', user: known, person: { clear: { name: 'Alice' }, sealed: await sealer.seal(SECRETS, 'person') } }),

@@ -260,7 +260,7 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
     [5, async () => { const id = somebody(); return ofUsers({ type: 'ChangePerson', user: id, person: await person(id) }) }],
     [4, () => ofUsers({ type: 'DeleteUser', user: somebody() })],
     // Also those who were deleted before.
-    [tools.forget === undefined ? 0 : 4, () => ofUsers({ type: 'ForgetUser', user: random.pick([...users.state.users.keys()]) ?? '' })],
+    [tools.forget === undefined ? 0 : 4, () => ofUsers({ type: 'ForgetUser', user: random.pick([...users.state.users.keys()]) ?? '', shared: [] })],
     [6, () => ofUsers({ type: 'SetAdministrator', user: somebody(), administrator: random.chance(0.5) })],
     [8, () => ofUsers({ type: 'SetAuditor', user: somebody(), auditor: random.chance(0.5) })],
     [4, async () => ofUser(somebody(), { type: 'ChangePassword', verifier: await secret(), ...(random.chance(0.3) ? { upgraded: true } : {}) })],

@@ -23,8 +23,8 @@ export type UsersCommand =
     }
   | { readonly type: 'ChangePerson'; readonly user: string; readonly person: PersonalData }
   | { readonly type: 'DeleteUser'; readonly user: string }
-  /** Once their key is destroyed. */
-  | { readonly type: 'ForgetUser'; readonly user: string }
+  /** Once their key is destroyed, and those of `shared`: callers without a login who were seen at an address of theirs. */
+  | { readonly type: 'ForgetUser'; readonly user: string; readonly shared: readonly string[] }
   | { readonly type: 'SetAdministrator'; readonly user: string; readonly administrator: boolean; readonly directory?: true }
   | { readonly type: 'SetAuditor'; readonly user: string; readonly auditor: boolean }
 
@@ -96,7 +96,9 @@ export function decide(state: UsersState, command: UsersCommand): readonly Users
   }
   if (command.type === 'ForgetUser') {
     if (user === undefined) return unknownUser
-    return user.forgotten ? [] : (lastAdministrator(state, user) ?? [SubjectForgotten({ user: user.id })])
+    if (user.forgotten) return []
+    const { shared } = command
+    return lastAdministrator(state, user) ?? [SubjectForgotten({ user: user.id, ...(shared.length === 0 ? {} : { shared: [...shared] }) })]
   }
   if (user?.live !== true) return unknownUser
   switch (command.type) {

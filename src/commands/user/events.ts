@@ -30,8 +30,11 @@ export const PersonChanged = eventType('PersonChanged', Type.Object({ user: Uuid
 /** Ends all that the user was given. */
 export const UserDeleted = eventType('UserDeleted', Type.Object({ user: Uuid }, closed))
 
-/** The user's key is destroyed: nobody can open any more what was sealed of them. Also ends the user, where that was not done before. */
-export const SubjectForgotten = eventType('SubjectForgotten', Type.Object({ user: Uuid }, closed))
+/**
+ * The user's key is destroyed: nobody can open any more what was sealed of them. Also ends the user, where that was not done before.
+ * `shared`: the subjects of callers without a login whose keys were destroyed with it, since they were seen at an address of the user's.
+ */
+export const SubjectForgotten = eventType('SubjectForgotten', Type.Object({ user: Uuid, shared: Type.Optional(Type.Array(Uuid)) }, closed))
 
 /**
  * A system administrator may do everything. In `users`, or two could take it from each other at once and leave none. `directory`: since a

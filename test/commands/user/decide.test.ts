@@ -136,7 +136,7 @@ describe('administrators', () => {
     users.given(admin).when(revoke(bob)).thenRefused('NOT_FOUND')
   })
 
-  it.each<UsersCommand>([revoke(alice), { type: 'DeleteUser', user: alice }, { type: 'ForgetUser', user: alice }])('keep their last one: $type is refused', (command) => {
+  it.each<UsersCommand>([revoke(alice), { type: 'DeleteUser', user: alice }, { type: 'ForgetUser', user: alice, shared: [] }])('keep their last one: $type is refused', (command) => {
     users.given(admin, other).when(command).thenRefused('PRECONDITION')
     users.given(admin, other, granted, AdministratorRevoked({ user: bob })).when(command).thenRefused('PRECONDITION')
     users.given(admin, other, granted, UserDeleted({ user: bob })).when(command).thenRefused('PRECONDITION')
@@ -146,7 +146,7 @@ describe('administrators', () => {
   it('may go where another one stays', () => {
     users.given(admin, other, granted).when(revoke(alice)).then(AdministratorRevoked({ user: alice }))
     users.given(admin, other, granted).when({ type: 'DeleteUser', user: alice }).then(UserDeleted({ user: alice }))
-    users.given(admin, other, granted).when({ type: 'ForgetUser', user: alice }).then(SubjectForgotten({ user: alice }))
+    users.given(admin, other, granted).when({ type: 'ForgetUser', user: alice, shared: [] }).then(SubjectForgotten({ user: alice }))
   })
 })
 
@@ -157,9 +157,15 @@ describe('the end of a user', () => {
   })
 
   it('may be followed by a forgetting, which is said once', () => {
-    users.given(admin, other, UserDeleted({ user: bob })).when({ type: 'ForgetUser', user: bob }).then(SubjectForgotten({ user: bob }))
-    users.given(admin, other, SubjectForgotten({ user: bob })).when({ type: 'ForgetUser', user: bob }).then()
-    users.given(admin).when({ type: 'ForgetUser', user: bob }).thenRefused('NOT_FOUND')
+    users.given(admin, other, UserDeleted({ user: bob })).when({ type: 'ForgetUser', user: bob, shared: [] }).then(SubjectForgotten({ user: bob }))
+    users.given(admin, other, SubjectForgotten({ user: bob })).when({ type: 'ForgetUser', user: bob, shared: [] }).then()
+    users.given(admin).when({ type: 'ForgetUser', user: bob, shared: [] }).thenRefused('NOT_FOUND')
+  })
+
+  it('says whose keys went with the one of a user who is forgotten', () => {
+    const shared = ['44444444-4444-4444-8444-444444444444', '55555555-5555-4555-8555-555555555555']
+    users.given(admin, other).when({ type: 'ForgetUser', user: bob, shared }).then(SubjectForgotten({ user: bob, shared }))
+    users.given(admin, other, SubjectForgotten({ user: bob, shared })).when({ type: 'ForgetUser', user: bob, shared }).then()
   })
 
   it('takes the auditor with it', () => {
