@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { finished, pipeline } from 'node:stream/promises'
+import type { Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import type { Pieces } from '../ports/blob-store.ts'
 import type { Position } from '../ports/position.ts'
 
 /** An answer as a value. The length is always said; the body of an answer to HEAD is left out where it is written. */
@@ -7,7 +9,7 @@ export type Reply = {
   readonly status: number
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
   readonly body?: Buffer | string
-  readonly stream?: { readonly bytes: AsyncIterable<Buffer>; readonly sizeBytes: number }
+  readonly stream?: { readonly bytes: Pieces; readonly sizeBytes: number }
   /** The length that HEAD says, where there is no body at hand. */
   readonly sizeBytes?: number
 }
@@ -59,7 +61,8 @@ export async function send(request: IncomingMessage, response: ServerResponse, r
   response.writeHead(status, headers)
   const bodiless = isBodiless(request.method, status)
   if (stream !== undefined && !bodiless) {
-    await pipeline(stream.bytes, response)
+    await pump(stream.bytes, response)
+    response.end()
     return
   }
   if (unread) {
@@ -69,6 +72,38 @@ export async function send(request: IncomingMessage, response: ServerResponse, r
     await discard(request)
     response.end()
   } else response.end(bodiless ? undefined : body)
+}
+
+/**
+ * Writes a body's pieces, each when the one before has left: the kernel has it, or TLS its copy, and nothing of the process will look at
+ * it again. Returns early where the client leaves.
+ */
+export async function pump(pieces: Pieces, to: Writable): Promise<void> {
+  try {
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next('sent')) {
+      if (await hasLeft(next.value, to)) continue
+      to.destroy()
+      return
+    }
+  } finally {
+    await pieces.return()
+  }
+}
+
+/** False where the connection is closed, and the piece may be anywhere. */
+function hasLeft(piece: Buffer, to: Writable): Promise<boolean> {
+  if (to.destroyed) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    const onClose = (): void => {
+      resolve(false)
+    }
+    to.once('close', onClose)
+    to.write(piece, (error) => {
+      to.off('close', onClose)
+      // A write that is cut off by the connection's end may not be told as an error.
+      resolve(!(error instanceof Error) && !to.destroyed)
+    })
+  })
 }
 
 /** Closing a connection over unread bytes resets it, and the client may lose the answer: so they are read for a while, and dropped. */

@@ -33,10 +33,16 @@ export type AppendResult =
 /** A blob of at most this size may be read whole: its readers share the bytes, and one write answers each. */
 export const MAX_WHOLE_BYTES = 1024 * 1024
 
+/**
+ * A blob's bytes. Who asks for the next piece with `sent` has no use for the one before any more, and nor has anybody to whom it gave
+ * it: its memory may be written over from then on. Who asks without it, as `for await` does, may keep what it got.
+ */
+export type Pieces = AsyncGenerator<Buffer, void, 'sent' | undefined>
+
 /** A blob that is read by position. */
 export type BlobReader = {
-  /** The bytes from `first` to `last`, both included. Rejects where the blob has fewer. */
-  read(first: number, last: number): Promise<Buffer>
+  /** Fills `memory` with the bytes from `first` on, and answers it. Rejects where the blob has fewer. */
+  read(first: number, memory: Buffer): Promise<Buffer>
   close(): Promise<void>
 }
 
@@ -65,7 +71,7 @@ export interface BlobStore {
   /** A blob's size, or undefined where it is absent. */
   stat(digest: Digest): Promise<BlobStat | undefined>
   /** The bytes of a range (undefined: all), or undefined where the blob is absent. The consumer that stops early closes the source. */
-  open(digest: Digest, range?: ByteRange): Promise<AsyncIterable<Buffer> | undefined>
+  open(digest: Digest, range?: ByteRange): Promise<Pieces | undefined>
   /** A blob to be read by position, or undefined where it is absent. Close it. */
   reader(digest: Digest): Promise<BlobReader | undefined>
   /** A small blob whole, or undefined where it is absent. */

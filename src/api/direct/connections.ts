@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Metrics } from '../metrics.ts'
-import { LINGER_MS, MAX_DRAINED_BYTES, SILENCE_MS, headersOf, isBodiless, isClientGone } from '../reply.ts'
+import { LINGER_MS, MAX_DRAINED_BYTES, SILENCE_MS, headersOf, isBodiless, isClientGone, pump } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { Body, OciAnswerer } from '../oci/router.ts'
 import type { DirectConnections, ServerLog } from '../server.ts'
@@ -144,7 +144,7 @@ export function createDirectConnections(options: {
       if (isBodiless(method, status) || (content === undefined && stream === undefined)) socket.write(head, 'latin1')
       else if (stream !== undefined) {
         socket.write(head, 'latin1')
-        return pump(stream.bytes)
+        return pump(stream.bytes, socket)
       } else if (Buffer.isBuffer(content) && content.length <= MAX_JOINED_BYTES) socket.write(head + content.toString('latin1'), 'latin1')
       else if (content !== undefined) {
         socket.cork()
@@ -154,13 +154,6 @@ export function createDirectConnections(options: {
       }
       // A client that asks on without reading would otherwise gather answers here.
       return socket.writableNeedDrain ? drained() : undefined
-    }
-
-    async function pump(bytes: AsyncIterable<Buffer>): Promise<void> {
-      for await (const piece of bytes) {
-        if (!socket.write(piece)) await drained()
-        if (socket.destroyed) return
-      }
     }
 
     /** Also when the connection is closed: then nothing will drain any more. */

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { algorithmOf, digestFromHash, digestOf, hexOf, parseDigest } from '../../oci/digest.ts'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import { parseUploadId } from '../../ports/blob-store.ts'
-import type { AppendResult, BlobStat, BlobStore, CommitResult, UploadId } from '../../ports/blob-store.ts'
+import type { AppendResult, BlobStat, BlobStore, CommitResult, Pieces, UploadId } from '../../ports/blob-store.ts'
 import { FANOUT, hasCode, makeFanout, syncFolder, writeSynced } from '../durable.ts'
 import { createUploadWriter, isFull } from './upload-writer.ts'
 import type { RunningHash } from './upload-writer.ts'
@@ -286,7 +286,7 @@ export async function openFileBlobStore(options: {
       const file = await openFile(pathOf(digest), constants.O_RDONLY)
       if (file === undefined) return undefined
       return {
-        read: (first, last) => readWhole(file, first, last + 1),
+        read: (first, memory) => fill(memory, file, first),
         close: () => file.close(),
       }
     },
@@ -371,7 +371,7 @@ async function hashFile(file: FileHandle, size: number, algorithm: DigestAlgorit
 }
 
 /** Opens the file once the first bytes are asked for, so that one who never asks leaves nothing open. */
-async function* readPath(path: string, start: number, end: number): AsyncGenerator<Buffer> {
+async function* readPath(path: string, start: number, end: number): Pieces {
   const file = await open(path, 'r')
   try {
     yield* readPieces(file, start, end)
@@ -383,7 +383,7 @@ async function* readPath(path: string, start: number, end: number): AsyncGenerat
 /** The bytes from `start` up to `end`; the next piece is being read while the consumer has this one. */
 async function* readPieces(file: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
   const readAt = (position: number): Promise<Buffer> => {
-    const read = readWhole(file, position, Math.min(position + READ_BYTES, end))
+    const read = fill(Buffer.allocUnsafeSlow(Math.min(READ_BYTES, end - position)), file, position)
     // Whoever stops early does not come back for it.
     read.catch(() => undefined)
     return read
@@ -397,12 +397,11 @@ async function* readPieces(file: FileHandle, start: number, end: number): AsyncG
   }
 }
 
-/** The bytes from `start` up to `end`, however few each read brings. */
-async function readWhole(file: FileHandle, start: number, end: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(end - start)
+/** Fills a buffer with the bytes from `start` on, however few each read brings. */
+async function fill(buffer: Buffer, file: FileHandle, start: number): Promise<Buffer> {
   for (let filled = 0; filled < buffer.length; ) {
     const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, start + filled)
-    if (bytesRead === 0) throw new Error(`a file ended at ${start + filled}, not at ${end}`)
+    if (bytesRead === 0) throw new Error(`a file ended at ${start + filled}, not at ${start + buffer.length}`)
     filled += bytesRead
   }
   return buffer

@@ -1,6 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
-import type { BlobStore } from '../../ports/blob-store.ts'
+import type { BlobStore, Pieces } from '../../ports/blob-store.ts'
 import { createBlocks } from './blocks.ts'
 import { createSharedLoads } from './shared-loads.ts'
 
@@ -88,6 +88,6 @@ export function cachingBlobStore(
 
 /** Its bytes are in memory once, however many wait to send them, so there is nothing to cut into pieces. */
 // eslint-disable-next-line @typescript-eslint/require-await -- an AsyncIterable of what is at hand
-async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
+async function* one(bytes: Buffer): Pieces {
   if (bytes.length > 0) yield bytes
 }

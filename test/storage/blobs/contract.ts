@@ -409,6 +409,6 @@ async function* cut(bytes: Buffer): AsyncGenerator<Buffer> {
   }
 }
 
-function fail(): never {
+export function fail(): never {
   throw new Error('absent')
 }

@@ -190,7 +190,7 @@ describe('the files of blobs', () => {
     const reader = source?.[Symbol.asyncIterator]()
     expect((await reader?.next())?.done).toBe(false)
     expect(read).toHaveBeenCalledTimes(2)
-    await reader?.return?.()
+    await reader?.return()
     expect(read).toHaveBeenCalledTimes(2)
   })
 

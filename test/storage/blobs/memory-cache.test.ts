@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { digestOf, hexOf } from '../../../src/oci/digest.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
 import type { BlobStore } from '../../../src/ports/blob-store.ts'
 import { openFileBlobStore } from '../../../src/storage/blobs/file.ts'
 import { cachingBlobStore } from '../../../src/storage/blobs/memory-cache.ts'
-import { add, content, describeBlobStore } from './contract.ts'
+import { seeded } from '../../support/random.ts'
+import { add, content, describeBlobStore, fail } from './contract.ts'
 
 describeBlobStore('blobs in files, read through memory', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'varve-cache-'))
@@ -46,10 +48,10 @@ describe('blobs in memory', () => {
         return (
           reader && {
             ...reader,
-            async read(first, last) {
-              reads.push(`${first}-${last}`)
+            async read(first, memory) {
+              reads.push(`${first}-${first + memory.length - 1}`)
               await gate
-              return reader.read(first, last)
+              return reader.read(first, memory)
             },
             async close() {
               reads.push('close')
@@ -191,8 +193,67 @@ describe('blobs in memory', () => {
     const leaving = (await store.open(digest))?.[Symbol.asyncIterator]()
     await leaving?.next()
     const staying = content(store, digest)
-    await leaving?.return?.()
+    await leaving?.return()
     expect((await staying).equals(large)).toBe(true)
+  })
+
+  /** Pulls as one who says of each piece that it was sent, after it looked at it once more. True where every byte was right. */
+  async function send(store: BlobStore, digest: Digest, bytes: Buffer, turns: () => number): Promise<boolean> {
+    const pieces = (await store.open(digest)) ?? fail()
+    let right = true
+    let at = 0
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next('sent')) {
+      for (let left = turns(); left > 0; left -= 1) await new Promise(setImmediate)
+      right &&= next.value.equals(bytes.subarray(at, at + next.value.length))
+      at += next.value.length
+    }
+    return right && at === bytes.length
+  }
+
+  it.each([0, 1, 3])('that are large keep their bytes while somebody has them, whoever else reads, with room for %d', async (room) => {
+    const random = seeded(room)
+    const blobs = await Promise.all(
+      Array.from({ length: 5 }, async (_, index) => {
+        const bytes = randomBytes(4 * BLOCK + index)
+        return { bytes, digest: await add(files, bytes) }
+      }),
+    )
+    /** All reads that began are there in the same turn, so that one pushes the other out before those who wait have it. */
+    let waiting: (() => void)[] = []
+    const inStep: BlobStore = {
+      ...files,
+      reader: (digest) =>
+        Promise.resolve({
+          async read(first, memory) {
+            await new Promise<void>((resolve) => {
+              if (waiting.push(resolve) > 1) return
+              setImmediate(() => {
+                const all = waiting
+                waiting = []
+                for (const each of all) each()
+              })
+            })
+            blobs.find((blob) => blob.digest === digest)?.bytes.copy(memory, 0, first)
+            return memory
+          },
+          close: () => Promise.resolve(),
+        }),
+    }
+    const store = cachingBlobStore(inStep, { maxBytes: 2 * room * (BLOCK + 512), maxBlobBytes: BLOCK })
+    const readers = Array.from({ length: 60 }, async (_, index) => {
+      const { bytes, digest } = blobs[index % blobs.length] ?? fail()
+      // Some do not say it, and keep what they have until the end; some leave.
+      if (index % 7 === 0) return (await content(store, digest)).equals(bytes)
+      if (index % 7 === 1) {
+        const pieces = (await store.open(digest)) ?? fail()
+        const first = await pieces.next()
+        await pieces.return()
+        await send(store, digest, bytes, () => random.below(4))
+        return first.done !== true && first.value.equals(bytes.subarray(0, BLOCK))
+      }
+      return send(store, digest, bytes, () => random.below(4))
+    })
+    expect(await Promise.all(readers)).toEqual(readers.map(() => true))
   })
 
   it.each(['quarantine', 'delete'] as const)('that are large go on %s', async (verb) => {
