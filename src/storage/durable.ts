@@ -10,6 +10,16 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && codes.some((code) => code === error.code)
 }
 
+/** What the work gives; undefined where it failed with one of the codes. */
+export async function ignoring<T>(codes: readonly string[], work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error: unknown) {
+    if (hasCode(error, ...codes)) return undefined
+    throw error
+  }
+}
+
 /** A file's name is durable once its folder is. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
@@ -51,15 +61,10 @@ export async function createDurably(path: string, bytes: Uint8Array): Promise<'c
   const temporary = `${path}.${randomUUID()}`
   try {
     await writeSynced(temporary, bytes)
-    const outcome = await link(temporary, path).then(() => 'created' as const, existsOrThrow)
+    const created = await ignoring(['EEXIST'], link(temporary, path).then(() => 'created' as const))
     await syncFolder(dirname(path))
-    return outcome
+    return created ?? 'exists'
   } finally {
     await rm(temporary, { force: true })
   }
-}
-
-function existsOrThrow(error: unknown): 'exists' {
-  if (hasCode(error, 'EEXIST')) return 'exists'
-  throw error
 }

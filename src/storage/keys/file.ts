@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFile, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { KeyId, KeyStore, StoredKey } from '../../ports/key-store.ts'
-import { createDurably, hasCode, makeFanout, syncFolder, writeSynced } from '../durable.ts'
+import { createDurably, ignoring, makeFanout, syncFolder, writeSynced } from '../durable.ts'
 import { aesGcmOpen, aesGcmSeal, keyIdBytes } from '../seal.ts'
 
 /** A wrapped key is 1 ‖ nonce (12) ‖ ciphertext (32) ‖ tag (16), with the key's id as associated data. */
@@ -24,13 +24,8 @@ export async function openFileKeyStore(options: { readonly folder: string; reado
     },
 
     async get(id): Promise<StoredKey> {
-      let bytes
-      try {
-        bytes = await readFile(pathOf(id))
-      } catch (error) {
-        if (hasCode(error, 'ENOENT')) return { status: 'absent' }
-        throw error
-      }
+      const bytes = await ignoring(['ENOENT'], readFile(pathOf(id)))
+      if (bytes === undefined) return { status: 'absent' }
       if (bytes.equals(TOMBSTONE)) return { status: 'forgotten' }
       return { status: 'present', key: unwrap(id, bytes) }
     },
@@ -63,11 +58,8 @@ export async function openFileKeyStore(options: { readonly folder: string; reado
 
 /** Reads the master key, 32 bytes as a line of base64, and makes it (readable by its owner only) where there is none. */
 export async function loadMasterKey(path: string): Promise<Buffer> {
-  let text
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error
+  let text = await ignoring(['ENOENT'], readFile(path, 'utf8'))
+  if (text === undefined) {
     await createDurably(path, Buffer.from(`${randomBytes(KEY_BYTES).toString('base64')}\n`))
     // What another process made in the meantime is the key.
     text = await readFile(path, 'utf8')

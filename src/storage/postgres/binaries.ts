@@ -1,7 +1,7 @@
 import { lstat, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
-import { ignoring } from './ignoring.ts'
+import { ignoring } from '../durable.ts'
 
 /** Where the programs stand, and the major version of their PostgreSQL. */
 export type Binaries = { readonly initdb: string; readonly postgres: string; readonly major: string }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { lstat, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ignoring } from '../durable.ts'
 import type { Binaries } from './binaries.ts'
 import { USER } from './connection.ts'
 import { explain, identityFor, ids, withoutProgram, wrapped } from './identity.ts'
-import { ignoring } from './ignoring.ts'
 import { run } from './processes.ts'
 
 /** Makes the cluster beside its place and moves it there when it is whole, so that a crash leaves none or all of it. */

@@ -1,5 +1,5 @@
 import { copyFile, stat, truncate } from 'node:fs/promises'
-import { ignoring } from './ignoring.ts'
+import { ignoring } from '../durable.ts'
 
 /** Moves what the postmaster's log holds to `<path>.1`, once it is bigger than that. */
 export async function rotateLog(path: string, biggerThan: number): Promise<void> {

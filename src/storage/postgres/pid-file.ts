@@ -1,6 +1,6 @@
 import { readFile, readlink, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ignoring } from './ignoring.ts'
+import { ignoring } from '../durable.ts'
 import { run, startTime } from './processes.ts'
 
 export type PidFile = {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { ignoring } from '../durable.ts'
 import { ids } from './identity.ts'
-import { ignoring } from './ignoring.ts'
 
 /** Not ours: a PGDATA or PGPORT of the caller's would be obeyed, and our secrets need not stand in another process. */
 export const CHILD_ENV = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }

@@ -1,8 +1,8 @@
 import { chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { ignoring } from '../durable.ts'
 import type { Identity } from './identity.ts'
-import { ignoring } from './ignoring.ts'
 
 const SOCKET_PREFIX = 'varve-pg-'
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ignoring } from './ignoring.ts'
+import { ignoring } from '../durable.ts'
 import { startTime } from './processes.ts'
 
 const PATIENCE_MS = 120_000
