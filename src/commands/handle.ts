@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Refusal } from '../oci/errors.ts'
 import type { Actor, Event, Fact } from '../ports/event.ts'
 import type { EventLog } from '../ports/event-log.ts'
+import { createInTurn } from '../ports/in-turn.ts'
 import { orAborted } from '../ports/or-aborted.ts'
 import type { Sealed } from '../ports/key-store.ts'
 import type { Position } from '../ports/position.ts'
@@ -68,19 +69,7 @@ export type Handle = ReturnType<typeof createHandler>
 
 /** Load, decide, append, and try again on a conflict. Commands to one stream queue in this process. */
 export function createHandler(log: EventLog) {
-  const queues = new Map<string, Promise<unknown>>()
-
-  async function inTurn<T>(stream: string, work: () => Promise<T>): Promise<T> {
-    const before = queues.get(stream) ?? Promise.resolve()
-    // The one before has told its own caller of its failure.
-    const mine = before.catch(() => undefined).then(work)
-    queues.set(stream, mine)
-    try {
-      return await mine
-    } finally {
-      if (queues.get(stream) === mine) queues.delete(stream)
-    }
-  }
+  const inTurn = createInTurn()
 
   async function attempt<S extends { readonly revision: number }, C, F extends Fact, R extends Refused = Refusal>(
     aggregate: Aggregate<S, C, F, R>,
@@ -112,6 +101,6 @@ export function createHandler(log: EventLog) {
     command: C,
     context: CommandContext,
   ): Promise<Handled<S, F, R>> {
-    return orAborted(inTurn(aggregate.stream, () => attempt(aggregate, command, context)), context.signal)
+    return orAborted(inTurn.run(aggregate.stream, () => attempt(aggregate, command, context)), context.signal)
   }
 }

@@ -2,6 +2,7 @@ import { NO_STREAM } from '@eventstore/db-client'
 import type { AppendExpectedRevision } from '@eventstore/db-client'
 import { EventError, MAX_APPEND_BYTES } from '../../../ports/event-log.ts'
 import type { EncodedEvent } from '../../../ports/event-log.ts'
+import { createInTurn } from '../../../ports/in-turn.ts'
 import type { Connection, RetryObserver } from './connection.ts'
 import type { Span } from './clock.ts'
 import { createPatience } from './patience.ts'
@@ -23,7 +24,7 @@ const CLOSE_MS = 15_000
  * Each try has its own deadline, and one that failed takes another client.
  */
 export function createAppender(connection: Connection, observe: RetryObserver) {
-  const queues = new Map<string, Promise<unknown>>()
+  const inTurn = createInTurn()
   const closing = new AbortController()
 
   async function untilKnown(name: string, expected: number, events: readonly EncodedEvent[]): Promise<Outcome> {
@@ -56,22 +57,14 @@ export function createAppender(connection: Connection, observe: RetryObserver) {
       if (events.reduce((sum, event) => sum + event.sizeBytes, 0) >= MAX_APPEND_BYTES) {
         throw new EventError(`an append to ${name} is larger than ${MAX_APPEND_BYTES} bytes`)
       }
-      const before = queues.get(name) ?? Promise.resolve()
-      // The one before has told its own caller of its failure.
-      const mine = before.catch(() => undefined).then(() => untilKnown(name, expected, events))
-      queues.set(name, mine)
-      try {
-        return await mine
-      } finally {
-        if (queues.get(name) === mine) queues.delete(name)
-      }
+      return inTurn.run(name, () => untilKnown(name, expected, events))
     },
     /** Waits for what is under way; what has no answer then is told so. */
     async close(): Promise<void> {
       const timer = setTimeout(() => {
         closing.abort()
       }, CLOSE_MS)
-      await Promise.allSettled(queues.values())
+      await inTurn.settled()
       clearTimeout(timer)
       closing.abort()
     },
