@@ -1,4 +1,5 @@
 import type { SearchOptions } from 'ldapts'
+import { orAborted } from '../../ports/or-aborted.ts'
 import { accountFault, ACTIVE_DIRECTORY } from './active-directory.ts'
 import { bindSearchAccount, connect } from './connection.ts'
 import type { Connection } from './connection.ts'
@@ -56,7 +57,7 @@ export function createLdapDirectory(settings: LdapSettings): LdapDirectory {
     try {
       await slots.take(signal)
       try {
-        return await Promise.race([connectAnd(work, signal), untilAborted(signal)])
+        return await orAborted(connectAnd(work, signal), signal)
       } finally {
         slots.give()
       }
@@ -159,12 +160,4 @@ async function isActiveDirectory({ client }: Connection): Promise<boolean> {
     if (code === RESULT.noSuchObject || code === RESULT.insufficientAccessRights) return false
     throw failureOf(error, 'search refused')
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => {
-      reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-    })
-  })
 }

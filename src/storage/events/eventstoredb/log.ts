@@ -56,8 +56,8 @@ export async function openEventStoreLog(
 
   return {
     ...reading,
-    append(stream, expected, events, signal) {
-      if (signal?.aborted === true) return Promise.reject(reasonOf(signal))
+    async append(stream, expected, events, signal) {
+      signal?.throwIfAborted()
       return orAborted(writing.append(stream, expected, events), signal)
     },
     async resolve(text): Promise<Resolved> {
@@ -96,8 +96,4 @@ export async function openEventStoreLog(
       connection.close()
     },
   }
-}
-
-function reasonOf({ reason }: AbortSignal): Error {
-  return reason instanceof Error ? reason : new Error('the append was given up', { cause: reason })
 }
