@@ -7,6 +7,7 @@ import type { BlockList } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { orAborted } from '../ports/or-aborted.ts'
 import { mayCall } from './addresses.ts'
+import { isCertificateError } from './certificate-error.ts'
 
 export type OutboundSettings = {
   /** What may be called beside public addresses. */
@@ -170,13 +171,12 @@ function failure(reason: FailureReason, message: string): OutboundFailure {
 }
 
 const OF_NAMES = /^(ENOTFOUND|EAI_[A-Z]+|ENODATA)$/
-const OF_CERTIFICATES = /^(ERR_TLS_|ERR_SSL_|EPROTO|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH)/
 
 function failureOf(error: unknown, url: URL, deadline: AbortSignal, callers: AbortSignal | undefined): OutboundFailure {
   if (callers?.aborted === true) return failure('aborted', `The call to ${url.host} was given up`)
   if (deadline.aborted) return failure('timeout', `${url.host} did not answer in time`)
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
   if (OF_NAMES.test(code)) return failure('name', `The address of ${url.hostname} cannot be found (${code})`)
-  if (OF_CERTIFICATES.test(code)) return failure('certificate', `The certificate of ${url.host} is not trusted (${code})`)
+  if (isCertificateError(code)) return failure('certificate', `The certificate of ${url.host} is not trusted (${code})`)
   return failure('unreachable', `${url.host} cannot be reached${code === '' ? '' : ` (${code})`}`)
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals'
 import { mayCall } from '../../src/outbound/addresses.ts'
 import { createOutbound } from '../../src/outbound/client.ts'
 import type { Outbound, OutboundRequest } from '../../src/outbound/client.ts'
-import { one, two } from '../support/certificates.ts'
+import { ofClient, one, two } from '../support/certificates.ts'
 import { closeServer, listen, loopback } from '../support/outbound.ts'
 
 function serve(listener: RequestListener): Promise<number> {
@@ -281,5 +281,17 @@ describe('a certificate', () => {
 
   it('of another authority is refused', async () => {
     expect(await get(trusting, `https://127.0.0.1:${await answering(two)}/`)).toMatchObject({ kind: 'failure', reason: 'certificate' })
+  })
+
+  it('that is for another purpose is refused', async () => {
+    const outbound = createOutbound({ allowedNetworks: loopback, authorities: ofClient.cert })
+    const refused = await get(outbound, `https://localhost:${await answering(ofClient)}/`)
+    expect(refused).toMatchObject({ kind: 'failure', reason: 'certificate' })
+    expect(refused).toHaveProperty('message', expect.stringContaining('INVALID_PURPOSE'))
+  })
+
+  it('is not blamed where whoever answers speaks no TLS', async () => {
+    const port = await serve((_request, response) => response.end('here'))
+    expect(await get(open, `https://127.0.0.1:${port}/`)).toMatchObject({ kind: 'failure', reason: 'unreachable' })
   })
 })

@@ -1,4 +1,5 @@
 import { ResultCodeError } from 'ldapts'
+import { isCertificateError } from '../../outbound/certificate-error.ts'
 
 export type UnavailableReason =
   | 'URL not valid'
@@ -60,11 +61,5 @@ export function failureOf(error: unknown, otherwise: UnavailableReason): Directo
 
 export function connectionFailure(error: unknown): DirectoryFailure {
   const code = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  return new DirectoryFailure(code !== undefined && isAboutCertificate(code) ? 'certificate not trusted' : 'cannot connect', code)
-}
-
-/** Node's own names for what X.509 verification finds (tls, "X509 certificate error codes"), and for another host's name. */
-function isAboutCertificate(code: string): boolean {
-  const others = ['ERR_TLS_CERT_ALTNAME_INVALID', 'INVALID_CA', 'INVALID_PURPOSE', 'HOSTNAME_MISMATCH', 'PATH_LENGTH_EXCEEDED']
-  return others.includes(code) || /^(CERT|CRL|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)_/.test(code)
+  return new DirectoryFailure(code !== undefined && isCertificateError(code) ? 'certificate not trusted' : 'cannot connect', code)
 }
