@@ -1,3 +1,4 @@
+import { parsePattern } from '../../ports/pattern.ts'
 import { SETTINGS, isSecret } from './known.ts'
 import type { SettingName } from './known.ts'
 
@@ -20,7 +21,7 @@ const RULES: { readonly [Name in SettingName]?: Rule } = {
 
   oidc_endpoint: urlOf('https:'),
   oidc_scope: (value) => (String(value).split(',').includes('openid') ? undefined : 'must have openid among its scopes, which are separated by commas'),
-  oidc_group_filter: (value) => (isPattern(String(value)) ? undefined : 'is no regular expression'),
+  oidc_group_filter: (value) => (parsePattern(String(value)) === undefined ? 'is no regular expression' : undefined),
   oidc_extra_redirect_parms: (value) => (isTexts(String(value)) ? undefined : 'must be a JSON object whose values are texts'),
 }
 
@@ -54,14 +55,6 @@ function urlOf(...protocols: readonly string[]): Rule {
     const url = URL.parse(String(value))
     if (url === null || !protocols.includes(url.protocol) || url.hostname === '') return `must begin with ${protocols.map((each) => `${each}//`).join(' or ')} and name a host`
     return url.username === '' && url.password === '' ? undefined : 'must hold no name or password: everybody who reads settings would see them'
-  }
-}
-
-function isPattern(text: string): boolean {
-  try {
-    return new RegExp(text) instanceof RegExp
-  } catch {
-    return false
   }
 }
 

@@ -1,3 +1,4 @@
+import { parsePattern } from '../../ports/pattern.ts'
 import type { OidcSettings } from './settings.ts'
 
 /** Whom a provider vouches for. `issuer` and `subject` together are who it is; all else is what the provider says of them today. */
@@ -18,7 +19,7 @@ export type Claims = Readonly<Record<string, unknown>>
 export function personOf(identity: { readonly issuer: string; readonly subject: string }, claims: Claims, settings: OidcSettings): Person {
   const { groupsClaim, adminGroup, groupFilter, userClaim } = settings
   const groups = groupsClaim === '' ? [] : textsOf(claims[groupsClaim])
-  const filter = new RegExp(groupFilter, 'u')
+  const filter = parsePattern(groupFilter)
   const [name] = textsOf(claims[userClaim === '' ? 'name' : userClaim])
   const [email] = textsOf(claims['email'])
   const [realName] = textsOf(claims['name'])
@@ -27,7 +28,7 @@ export function personOf(identity: { readonly issuer: string; readonly subject: 
     ...(name === undefined ? {} : { name }),
     ...(email === undefined ? {} : { email }),
     ...(realName === undefined ? {} : { realName }),
-    groups: groups.filter((group) => filter.test(group)),
+    groups: groups.filter((group) => filter?.test(group) === true),
     administrator: adminGroup !== '' && groups.includes(adminGroup),
   }
 }

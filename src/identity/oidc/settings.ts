@@ -1,3 +1,5 @@
+import { parsePattern } from '../../ports/pattern.ts'
+
 /** Where people sign on; the settings that Harbor calls `oidc_*`. An empty text stands for what is not set. */
 export type OidcSettings = {
   /** What the provider is called on the login page. */
@@ -45,16 +47,7 @@ export function problemOf(settings: OidcSettings): string | undefined {
     return 'The endpoint must be an https:// URL without user name, query or fragment'
   }
   if (settings.clientId === '') return 'The client id is missing'
-  if (!isRegExp(settings.groupFilter)) return 'The group filter is no regular expression'
+  if (parsePattern(settings.groupFilter) === undefined) return 'The group filter is no regular expression'
   const own = OWN_PARAMETERS.find((name) => Object.hasOwn(settings.extraRedirectParameters, name))
   return own === undefined ? undefined : `The parameter ${own} is set by each login itself`
-}
-
-function isRegExp(text: string): boolean {
-  try {
-    new RegExp(text, 'u')
-    return true
-  } catch {
-    return false
-  }
 }

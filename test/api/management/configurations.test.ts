@@ -53,6 +53,8 @@ describe('settings', () => {
     ['oidc_endpoint', 'ftp://id.example.com'],
     ['oidc_scope', 'profile,email'],
     ['oidc_group_filter', '('],
+    // A regular expression, but none in Unicode mode, in which groups are compared.
+    ['oidc_group_filter', 'a\\-b'],
     ['oidc_extra_redirect_parms', '[]'],
     ['oidc_extra_redirect_parms', '{"a":1}'],
     ['read_only', true],
