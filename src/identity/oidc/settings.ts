@@ -1,4 +1,5 @@
 import { parsePattern } from '../../ports/pattern.ts'
+import { isPlainHttpsUrl } from '../https-url.ts'
 
 /** Where people sign on; the settings that Harbor calls `oidc_*`. An empty text stands for what is not set. */
 export type OidcSettings = {
@@ -42,10 +43,7 @@ const OWN_PARAMETERS = [
 
 /** What is wrong with settings, or nothing. */
 export function problemOf(settings: OidcSettings): string | undefined {
-  const url = URL.parse(settings.endpoint)
-  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    return 'The endpoint must be an https:// URL without user name, query or fragment'
-  }
+  if (!isPlainHttpsUrl(settings.endpoint)) return 'The endpoint must be an https:// URL without user name, query or fragment'
   if (settings.clientId === '') return 'The client id is missing'
   if (parsePattern(settings.groupFilter) === undefined) return 'The group filter is no regular expression'
   const own = OWN_PARAMETERS.find((name) => Object.hasOwn(settings.extraRedirectParameters, name))

@@ -1,3 +1,5 @@
+import { isPlainHttpsUrl } from '../https-url.ts'
+
 /**
  * Which tokens of an issuer stand for a workload. `subject` and each of `claims` are texts to be met exactly, but for `*`, which stands for
  * any text, none included. A claim that is a list is met by one of its members; a number or a truth value by how JSON writes it.
@@ -14,10 +16,7 @@ export type WorkloadClaims = Readonly<Record<string, unknown>>
 
 /** What is wrong with a rule, or nothing. */
 export function problemOf({ issuer, audience, subject, claims }: WorkloadRule): string | undefined {
-  const url = URL.parse(issuer)
-  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    return 'The issuer must be an https:// URL without user name, query or fragment'
-  }
+  if (!isPlainHttpsUrl(issuer)) return 'The issuer must be an https:// URL without user name, query or fragment'
   if (audience === '') return 'The audience is missing: without it, a token made for any other service would do'
   // Issuers such as GitHub's speak for everybody's jobs.
   if ([subject, ...Object.values(claims)].every((pattern) => /^\**$/.test(pattern)))
