@@ -5,21 +5,17 @@ import { SECRETS } from '../ports/key-store.ts'
 import type { Sealer } from '../ports/key-store.ts'
 import { streams } from '../ports/streams.ts'
 import { ROLES_VERSION } from './access/roles.ts'
-import { envelope } from './handle.ts'
-import type { CommandContext } from './handle.ts'
+import { createHandler, envelope } from './handle.ts'
 import { VerifierKeyMade } from './keys/events.ts'
 import { LogNamed } from './log/events.ts'
 import { ProjectCreated } from './project/events.ts'
-import { RegistryCreated, RoleMatrixAdopted } from './settings/events.ts'
-import type { SettingsFact } from './settings/events.ts'
+import { registryAggregate } from './settings/registry.ts'
 import { UserCreated } from './user/events.ts'
 import { sealPerson } from './user/aggregate.ts'
 import type { UsersFact } from './user/events.ts'
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const LOG_NAME_LENGTH = 8
-/** More than the processes that could start at once. */
-const MAX_TRIES = 20
 
 /** How the first administrator gets in: by the password given, or by one that is made. */
 export type FirstAdministrator = {
@@ -28,11 +24,18 @@ export type FirstAdministrator = {
   readonly makeVerifier: (password: string) => Promise<string>
 }
 
+export type Bootstrapped = {
+  /** The registry's random id. */
+  readonly registry: string
+  /** That was made for `admin`; undefined where one was given or there is one already. */
+  readonly password: string | undefined
+}
+
 /**
- * A log's first events, each only where its stream is empty, so that a start that was cut short is taken up where it ended.
- * Answers the password that was made for `admin`, or undefined where one was given or there is one already.
+ * A log's first events, each only where it is not there yet, so that a start that was cut short is taken up where it ended; and which
+ * table of roles answers rest on from here on, where the log's last word is another one.
  */
-export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, admin: FirstAdministrator): Promise<string | undefined> {
+export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, admin: FirstAdministrator): Promise<Bootstrapped> {
   const actor: Actor = { kind: 'system', subject: boot }
   const context = { actor, now: () => new Date() }
 
@@ -44,8 +47,8 @@ export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, adm
   }
 
   await first(streams.log, () => LogNamed({ log: Array.from(randomBytes(LOG_NAME_LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('') }))
-  await first(streams.settings, () => RegistryCreated({ registry: randomUUID() }))
-  await adoptRoleMatrix(log, context)
+  const founding = { registry: randomUUID(), roles: ROLES_VERSION }
+  const { state } = await createHandler(log)(registryAggregate, founding, context)
   await first(streams.keys, async () => VerifierKeyMade({ key: await sealer.seal(SECRETS, randomBytes(32).toString('base64')) }))
   const password = admin.password ?? admin.makePassword()
   const created = await first(streams.users, async () => {
@@ -58,28 +61,13 @@ export async function bootstrap(log: EventLog, sealer: Sealer, boot: string, adm
   await first(streams.projects, () =>
     ProjectCreated({ project: randomUUID(), number: 1, name: 'library', visibility: 'private', owner: user.data.user }),
   )
-  return created !== undefined && admin.password === undefined ? password : undefined
+  return {
+    registry: state.registry ?? founding.registry,
+    password: created !== undefined && admin.password === undefined ? password : undefined,
+  }
 }
 
 async function firstOf(log: EventLog, stream: string): Promise<Event | undefined> {
   for await (const { event } of log.readStream(stream, -1)) return event
   return undefined
-}
-
-/** Says which table of roles answers rest on from here on, where the log's last word is another one. */
-async function adoptRoleMatrix(log: EventLog, context: CommandContext): Promise<void> {
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    let revision = -1
-    let version: number | undefined
-    for await (const recorded of log.readStream(streams.settings, -1)) {
-      const event = recorded.event as Event<SettingsFact>
-      revision = recorded.revision
-      if (event.type === 'RoleMatrixAdopted') version = event.data.version
-    }
-    if (version === ROLES_VERSION) return
-    const appended = await log.append(streams.settings, revision, [envelope(RoleMatrixAdopted({ version: ROLES_VERSION }), context)])
-    // Else another process changed a setting, or was faster.
-    if (appended.status === 'appended') return
-  }
-  throw new Error(`the stream ${streams.settings} cannot be read to its end: events of it are gone`)
 }

@@ -5,13 +5,9 @@ import { clientAddress } from '../api/client-address.ts'
 import type { RequestHead } from '../api/request-head.ts'
 import { createIdentify } from '../api/requester.ts'
 import type { Opened } from '../cli/opened.ts'
-import type { RegistryCreated } from '../commands/settings/events.ts'
 import { isLoopback } from '../config.ts'
 import { createSessions } from '../identity/sessions/sessions.ts'
 import type { Tokens } from '../identity/tokens/tokens.ts'
-import type { EventLog } from '../ports/event-log.ts'
-import type { Event, FactOf } from '../ports/event.ts'
-import { streams } from '../ports/streams.ts'
 import { openSessionStore } from '../storage/sessions.ts'
 import type { Logins } from './logins.ts'
 import type { StartedRegistry } from './registry.ts'
@@ -19,12 +15,18 @@ import type { StartedRegistry } from './registry.ts'
 export type Requesters = Awaited<ReturnType<typeof createRequesters>>
 
 /** What finds out who makes a request, by which of its headers a door looks at. */
-export async function createRequesters(opened: Opened, { registry, queryPool }: StartedRegistry, logins: Logins, tokens: Tokens) {
-  const { config, log, logger, sealer } = opened
+export async function createRequesters(
+  opened: Opened,
+  { registry, queryPool }: StartedRegistry,
+  logins: Logins,
+  tokens: Tokens,
+  registryId: string,
+) {
+  const { config, logger, sealer } = opened
   const { access, now } = registry
   const { logIn, subjectOf } = logins
   const addressOf = (request: RequestHead): string => clientAddress(request, config.trustedProxies).address
-  const anonymous = createAnonymous(await registryId(log), now)
+  const anonymous = createAnonymous(registryId, now)
   const { protocol, hostname } = new URL(config.publicUrl ?? (config.tls === undefined ? 'http://localhost' : 'https://localhost'))
   const secure = protocol === 'https:'
   if (!secure && !isLoopback(hostname)) {
@@ -49,12 +51,4 @@ export async function createRequesters(opened: Opened, { registry, queryPool }: 
     /** To the pages: by a browser's session alone. */
     visitors: createIdentify({ ...common, authenticate: bySessionAlone(byHeaderOrSession) }),
   }
-}
-
-/** The registry's random id, from its first event. */
-async function registryId(log: EventLog): Promise<string> {
-  for await (const { event } of log.readStream(streams.settings, -1)) {
-    if (event.type === 'RegistryCreated') return (event as Event<FactOf<typeof RegistryCreated>>).data.registry
-  }
-  throw new Error('the log has no registry')
 }

@@ -25,7 +25,7 @@ export async function serve(config: Config, release: string): Promise<void> {
   const opened = await open(config, logger, true, metrics)
   const boot = randomUUID()
   const admin = { password: config.adminPassword, makePassword: makeSecret, makeVerifier: makeArgon2Verifier }
-  const password = await bootstrap(opened.log, opened.sealer, boot, admin)
+  const { registry, password } = await bootstrap(opened.log, opened.sealer, boot, admin)
   // A port that the system gives is known once it listens.
   let url = config.publicUrl ?? ''
   const publicUrl = (): string => url
@@ -33,7 +33,7 @@ export async function serve(config: Config, release: string): Promise<void> {
   const system = { actor: { kind: 'system', subject: boot }, now: started.registry.now } as const
   const tokenKeys = await createTokenKeys(opened, started, system, publicUrl)
   const logins = await createLogins(opened, started, system)
-  const requesters = await createRequesters(opened, started, logins, tokenKeys.tokens)
+  const requesters = await createRequesters(opened, started, logins, tokenKeys.tokens, registry)
   const server = await openDoors({ opened, started, logins, tokenKeys, requesters, release, metrics, publicUrl })
   if (config.publicUrl === undefined) url = server.url
   const duties = startDuties({ opened, started, requesters, tokenKeys })

@@ -45,7 +45,7 @@ const newLog = (): EventLog => createMemoryLog(createCodec(eventTypes))
 
 it('names the log, creates the registry, its administrator and its first project, and tells a made password once', async () => {
   const log = newLog()
-  const password = await bootstrap(log, sealer, randomUUID(), admin(undefined))
+  const { registry, password } = await bootstrap(log, sealer, randomUUID(), admin(undefined))
   expect(password).toBe('made-password')
   expect((await all(log)).map(({ stream, event }) => [stream, event.type])).toEqual([
     ['log', 'LogNamed'],
@@ -55,7 +55,8 @@ it('names the log, creates the registry, its administrator and its first project
     ['users', 'UserCreated'],
     ['projects', 'ProjectCreated'],
   ])
-  expect(await bootstrap(log, sealer, randomUUID(), admin(undefined))).toBeUndefined()
+  expect((await all(log)).find(({ event }) => event.type === 'RegistryCreated')?.event.data).toEqual({ registry })
+  expect(await bootstrap(log, sealer, randomUUID(), admin(undefined))).toEqual({ registry, password: undefined })
   expect(await all(log)).toHaveLength(6)
 })
 
@@ -66,7 +67,7 @@ it('takes up a start that was cut short, wherever it was', async () => {
   for (let length = 0; length <= events.length; length += 1) {
     const log = newLog()
     for (const { stream, event, revision } of events.slice(0, length)) await log.append(stream, revision - 1, [event])
-    expect(await bootstrap(log, sealer, randomUUID(), admin('given'))).toBeUndefined()
+    expect((await bootstrap(log, sealer, randomUUID(), admin('given'))).password).toBeUndefined()
     expect((await all(log)).map(({ event }) => event.type)).toEqual(events.map(({ event }) => event.type))
   }
 })
