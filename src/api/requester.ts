@@ -6,6 +6,7 @@ import type { Subject } from '../commands/access/rights.ts'
 import type { CommandContext } from '../commands/handle.ts'
 import { ForgottenError } from '../ports/key-store.ts'
 import type { Sealed, Sealer } from '../ports/key-store.ts'
+import { REQUEST_PATIENCE_MS } from '../ports/patience.ts'
 import { networkOf } from '../identity/passwords/delays.ts'
 import { reasonOf } from './refusals.ts'
 import type { AuthRefusal, Authenticate, Identified } from './authenticate.ts'
@@ -27,8 +28,6 @@ export type Identify = (request: RequestHead, requestId: string) => Promise<Requ
 /** Who makes a request whose credentials were looked at already. */
 export type Introduce = (request: RequestHead, requestId: string, found: Identified | AuthRefusal) => Promise<Requester | AuthRefusal>
 
-/** How long an append may take before its caller is told 503: a leader election must not break a docker push. */
-const LOG_PATIENCE_MS = 10_000
 const MAX_USER_AGENT = 256
 
 /**
@@ -72,7 +71,7 @@ export function createIdentify(options: {
         ...(caller.private === undefined ? {} : { private: caller.private }),
         requestId,
         now,
-        signal: AbortSignal.timeout(LOG_PATIENCE_MS),
+        signal: AbortSignal.timeout(REQUEST_PATIENCE_MS),
       }),
     }
   }

@@ -12,7 +12,7 @@ import { identityDecisionRows, identityQueries } from './identity-queries.ts'
 import { createIdentityReader } from './identity-reader.ts'
 import { peopleQueries } from './people-queries.ts'
 import { projectQueries } from './project-queries.ts'
-import { createPace } from './pace.ts'
+import { TRAIL_PACE, createPace } from './pace.ts'
 import type { Pace } from './pace.ts'
 import type { ProjectionGroup } from './projection.ts'
 import { catalogueGroup, dropVersion, liveVersion, schemaName, trailGroup } from './read-models.ts'
@@ -25,8 +25,6 @@ import type { Visibility } from './visibility.ts'
 
 /** How often it is looked whether another version went live. */
 const SWITCH_POLL_MS = 500
-/** How far the trail may fall behind a storm of pulls. No answer rests on it but those of the trail itself. */
-const TRAIL_PACE = { gatherMs: 100, patienceMs: 10_000 }
 
 type Followed = { readonly version: number; readonly catalogue: Folder; readonly trail: Folder; readonly reached: Visibility; stop(): Promise<void> }
 

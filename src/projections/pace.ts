@@ -1,6 +1,9 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** How far the trail may fall behind a storm of pulls. No answer rests on it but those of the trail itself. */
+export const TRAIL_PACE = { gatherMs: 100, patienceMs: 10_000 }
+
 /** Above this share of its time, the process has no time to spare. */
 const BUSY = 0.5
 

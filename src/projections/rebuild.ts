@@ -23,6 +23,7 @@ const MAX_SHOWN = 5
 const LINES_AT_ONCE = 500
 const REBUILD_LOCK = 7234019
 const MOVE_PATIENCE_MS = 30_000
+const MOVE_POLL_MS = 100
 
 /** One rebuild at a time: two would each take the other's version for a leftover. */
 async function alone<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
@@ -101,7 +102,7 @@ export async function foldableVersion(rebuilding: Omit<Rebuilding, 'onProgress'>
  */
 async function serverMoved(pool: Pool, before: number): Promise<void> {
   const deadline = performance.now() + MOVE_PATIENCE_MS
-  while (performance.now() < deadline && (await versions(pool)).includes(before)) await sleep(100)
+  while (performance.now() < deadline && (await versions(pool)).includes(before)) await sleep(MOVE_POLL_MS)
 }
 
 /** Rebuilds into a version that never goes live, and compares it with the live one, table by table, where the live one stands. */

@@ -7,12 +7,13 @@ import type { NamedEntry } from './audit-documents.ts'
 import { auditPage, projectNames } from './audit-queries.ts'
 import type { AuditCursor, AuditFilter } from './audit-queries.ts'
 import type { ListAsked, Page } from './lists.ts'
+import { TRAIL_PACE } from './pace.ts'
 import { trailList } from './trail-list.ts'
 import type { ListedEntry, TrailListed } from './trail-list.ts'
 import { createRows, patiently } from './versioned-queries.ts'
 
-/** In a storm of pulls the trail comes ten seconds after them. */
-const PATIENCE_MS = 12_000
+/** As far as the trail may be behind, and what folding it then takes. */
+const PATIENCE_MS = TRAIL_PACE.patienceMs + 2_000
 const POLL_MS = 50
 
 export type TrailReader = ReturnType<typeof createTrailReader>

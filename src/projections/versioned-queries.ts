@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
+import { REQUEST_PATIENCE_MS } from '../ports/patience.ts'
 import { isVersionGone } from './read-models.ts'
 import { isPassing } from './runner.ts'
 
-/** How long a request waits for a Postgres that is away: an election or a restart must not break a docker pull. */
-const PATIENCE_MS = 10_000
+const RETRY_MS = 100
 
 /** Puts a query to the version of the read models that is shown; `text` is given its schema, and a statement with a name is prepared once. */
 export type Rows = <R extends object>(name: string | undefined, text: (schema: string) => string, values: readonly unknown[]) => Promise<R[]>
@@ -18,15 +18,15 @@ export function createRows(pool: Pool, shown: () => string): Rows {
     })
 }
 
-/** Tries again, for a while, where Postgres is away or a version of the read models is gone. */
+/** Tries again, for as long as a request waits, where Postgres is away or a version of the read models is gone. */
 export async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS
+  const deadline = performance.now() + REQUEST_PATIENCE_MS
   for (;;) {
     try {
       return await work()
     } catch (error) {
       if (!(isPassing(error) || isVersionGone(error)) || performance.now() > deadline) throw error
-      await sleep(100)
+      await sleep(RETRY_MS)
     }
   }
 }

@@ -7,15 +7,13 @@ import { createAccessRecorder } from '../commands/activity/record-access.ts'
 import { startPullRecorder } from '../commands/activity/record.ts'
 import { createHandler } from '../commands/handle.ts'
 import { bearerChallenge } from '../identity/tokens/challenge.ts'
+import { REQUEST_PATIENCE_MS } from '../ports/patience.ts'
 import { comparePositions, positionNumber } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { startReadModels } from '../projections/follower.ts'
 import type { ReadModels } from '../projections/follower.ts'
 import { createPool } from '../storage/postgres/pool.ts'
 import { openUploadSessions } from '../storage/upload-sessions.ts'
-
-/** A request waits this long for the log, and an answer for its position to be visible. */
-const PATIENCE_MS = 10_000
 
 export type StartedRegistry = Awaited<ReturnType<typeof startRegistry>>
 
@@ -33,18 +31,18 @@ export async function startRegistry(options: {
     ...connection,
     max: 12,
     application_name: 'varve requests',
-    query_timeout: PATIENCE_MS,
+    query_timeout: REQUEST_PATIENCE_MS,
     // What requests write through it are sessions of uploads and browsers, which a crash may take.
     options: '-c synchronous_commit=off',
   })
   const readModels = await startReadModels({ pool, queryPool, log, reads, logger })
   await catchUp(opened, readModels)
   measureLag(opened, readModels, metrics)
-  const recording = { log, boot, now: Date.now, timeoutMs: PATIENCE_MS }
+  const recording = { log, boot, now: Date.now, timeoutMs: REQUEST_PATIENCE_MS }
   const recorder = await startPullRecorder({ ...recording, release, maxPullsPerEvent: config.pullsPerEvent ?? Infinity })
   const access = createAccessRecorder(recording)
 
-  async function visible(position: Position, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<boolean> {
+  async function visible(position: Position, signal = AbortSignal.timeout(REQUEST_PATIENCE_MS)): Promise<boolean> {
     const isVisible = await readModels.visible(position, signal)
     if (!isVisible) logger.error({ position }, 'the catalogue is behind by more than a request waits for')
     return isVisible
@@ -87,7 +85,7 @@ export async function startRegistry(options: {
 /** What was answered 201 before a crash must be there before anybody asks for it. */
 async function catchUp({ log, logger }: Opened, readModels: ReadModels): Promise<void> {
   const head = await log.head()
-  const isVisible = async () => head === undefined || readModels.visible(head, AbortSignal.timeout(PATIENCE_MS))
+  const isVisible = async () => head === undefined || readModels.visible(head, AbortSignal.timeout(REQUEST_PATIENCE_MS))
   while (!(await isVisible()) && readModels.failure() === undefined) logger.info('the read models catch up')
   if (readModels.failure() !== undefined) throw new Error('the read models cannot be folded', { cause: readModels.failure() })
 }

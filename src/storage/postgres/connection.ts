@@ -1,3 +1,6 @@
+/** How long a connection may take to be made. */
+export const CONNECT_TIMEOUT_MS = 5_000
+
 /** What `pg` needs to connect; `host` is the folder of the Unix socket. */
 export type Connection = { readonly host: string; readonly port: number; readonly user: string; readonly database: string }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
 import { hasCode } from '../durable.ts'
-import { DATABASE } from './connection.ts'
+import { CONNECT_TIMEOUT_MS, DATABASE } from './connection.ts'
 import type { Connection } from './connection.ts'
 import type { Postmaster } from './postmaster.ts'
 import { lockServer } from './server-lock.ts'
@@ -45,7 +45,7 @@ async function whenReady(
 ): Promise<Client | undefined> {
   let told = Date.now()
   while (!postmaster.isOver()) {
-    const client = new Client({ ...at, database, connectionTimeoutMillis: 5_000 })
+    const client = new Client({ ...at, database, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
     // A later loss shows in 'end', or in the statement that met it.
     client.on('error', () => undefined)
     try {

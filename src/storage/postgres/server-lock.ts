@@ -2,6 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import type { ClientConfig } from 'pg'
 
+/** How often a start looks whether the one before has let go. */
+const POLL_MS = 100
+/** How often a lock that was lost is taken again. */
 const RETRY_MS = 1_000
 
 /** "varve" in ASCII: any constant would do, since the locks of a database are Varve's alone, embedded or not. */
@@ -61,7 +64,7 @@ export async function takeServerLock(config: ClientConfig, patienceMs: number, l
   const deadline = performance.now() + patienceMs
   let first = await connect()
   while (first === undefined && performance.now() < deadline) {
-    await sleep(100)
+    await sleep(POLL_MS)
     first = await connect()
   }
   if (first === undefined) return undefined

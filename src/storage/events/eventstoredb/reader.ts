@@ -1,5 +1,6 @@
 import { BACKWARDS, END } from '@eventstore/db-client'
 import type { AllStreamRecordedEvent, Position as ServerPosition, RecordedEvent, StreamingRead } from '@eventstore/db-client'
+import { REQUEST_PATIENCE_MS } from '../../../ports/patience.ts'
 import type { LogClient } from './client.ts'
 import type { Connection, RetryObserver } from './connection.ts'
 import { createPatience } from './patience.ts'
@@ -8,8 +9,6 @@ import { NoAnswerError, isType, verdictOn } from './verdict.ts'
 
 /** How long a read may give nothing. */
 const IDLE_MS = 3_000
-/** How long reads are tried in vain: as long as a request waits for the log. */
-const PATIENCE_MS = 10_000
 const NEVER = new AbortController().signal
 
 export type Reader = ReturnType<typeof createReader>
@@ -47,7 +46,7 @@ export function createReader(connection: Connection, observe: RetryObserver) {
 
   /** Reads again and again until it was read to its end: `open` goes on where the last one failed. */
   async function* whole<E extends object>(open: (client: LogClient) => StreamingRead<E>, passed: (item: E) => void): AsyncGenerator<E> {
-    const patience = createPatience(PATIENCE_MS)
+    const patience = createPatience(REQUEST_PATIENCE_MS)
     for (;;) {
       try {
         for await (const item of once(open)) {

@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '@eventstore/db-client'
 import type { Delivery, EventCodec, From } from '../../../ports/event-log.ts'
 import type { Recorded } from '../../../ports/event.ts'
+import { REQUEST_PATIENCE_MS } from '../../../ports/patience.ts'
 import { laneOf } from '../../../ports/streams.ts'
 import type { Lane } from '../../../ports/streams.ts'
 import { ofMetadata } from './alarms.ts'
@@ -19,8 +20,6 @@ const MARKER_MS = 1_000
 /** How often the leader is asked for the head while others' events go by, and how long its answer keeps a subscription from its events. */
 const HEAD_AGE_MS = 100
 const HEAD_WAIT_MS = 50
-/** How long `readAll` tries in vain. */
-const PATIENCE_MS = 10_000
 
 type Given = Recorded & { readonly sizeBytes: number }
 
@@ -80,7 +79,7 @@ export function createReading(options: {
     if (begun !== undefined) yield begun
     if (end === undefined || (after !== undefined && after.commit >= end)) return
     const { signal } = new AbortController()
-    for await (const passed of follow({ prefixes: names.prefixesOf(lanes), after, signal, patienceMs: PATIENCE_MS, head: () => end })) {
+    for await (const passed of follow({ prefixes: names.prefixesOf(lanes), after, signal, patienceMs: REQUEST_PATIENCE_MS, head: () => end })) {
       if (passed.kind === 'drained') continue
       const commit = passed.kind === 'event' ? passed.event.position.commit : passed.commit
       const given = passed.kind === 'event' && commit <= end ? await ofLanes(passed.event, lanes) : undefined

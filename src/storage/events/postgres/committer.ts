@@ -23,7 +23,8 @@ type Row = { first_pos: string | null; actual: string; clock: Date }
 /** One call holds at most this many bytes of events: 1 MB held the log's lock for 8 to 73 ms, and what waits can go with the next. */
 const MAX_CALL_BYTES = MAX_APPEND_BYTES
 const MAX_SKEW_MS = 5_000
-const CALL_TIMEOUT_MS = 15_000
+/** How long a call may be without an answer. */
+export const CALL_TIMEOUT_MS = 15_000
 
 /** SQLSTATE classes that say nothing of the outcome: connection, operator intervention, system error, resources, a serialization that is to be tried again. */
 const UNKNOWN_OUTCOME = /^(08|57|58|53|40|25P04)/

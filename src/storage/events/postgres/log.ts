@@ -5,10 +5,11 @@ import { parsePosition, position, positionLog, positionNumber } from '../../../p
 import type { Position } from '../../../ports/position.ts'
 import { laneOf, streams } from '../../../ports/streams.ts'
 import type { Lane } from '../../../ports/streams.ts'
+import { CONNECT_TIMEOUT_MS } from '../../postgres/connection.ts'
 import { createPool } from '../../postgres/pool.ts'
 import { logNameIn } from '../naming.ts'
 import { orAborted } from '../../../ports/or-aborted.ts'
-import { createCommitter } from './committer.ts'
+import { CALL_TIMEOUT_MS, createCommitter } from './committer.ts'
 import type { CommitObserver } from './committer.ts'
 import { schema } from './schema.ts'
 
@@ -47,8 +48,8 @@ export async function openPostgresLog(config: pg.ClientConfig, codec: EventCodec
       new pg.Client({
         ...config,
         application_name: 'varve log writer',
-        query_timeout: 15_000,
-        connectionTimeoutMillis: 5_000,
+        query_timeout: CALL_TIMEOUT_MS,
+        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         keepAlive: true,
         options: '-c synchronous_commit=on -c transaction_timeout=10s -c default_transaction_isolation=read\\ committed',
       }),
