@@ -1,7 +1,7 @@
 import type { RefusalReason } from '../commands/activity/events.ts'
 import type { AccessRecorder } from '../commands/activity/record-access.ts'
 import type { Refused } from '../commands/activity/refusals.ts'
-import { networkOf } from '../identity/passwords/delays.ts'
+import { networkOf } from '../identity/network.ts'
 import type { AuthRefusal } from './authenticate.ts'
 import type { Requester } from './requester.ts'
 
