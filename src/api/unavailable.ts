@@ -1,7 +1,7 @@
 import { LogUnavailableError } from '../commands/activity/batches.ts'
 import { ContentionError } from '../commands/handle.ts'
 import { ClockError } from '../ports/event-log.ts'
-import { isPassing } from '../projections/runner.ts'
+import { isPassing } from '../projections/passing.ts'
 
 /** Whether a request failed since the log or Postgres is away: it may be tried again. */
 export function isUnavailable(error: unknown): boolean {

@@ -4,7 +4,7 @@ import type { Logger } from '../logger.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { EventLog } from '../ports/event-log.ts'
 import type { Sealer } from '../ports/key-store.ts'
-import type { Reads } from '../projections/runner.ts'
+import type { Reads } from '../projections/projection.ts'
 import type { PrepareServer } from './eventstoredb.ts'
 
 /** What a command works with, beside a running server or without one. */

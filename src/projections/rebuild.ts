@@ -4,10 +4,10 @@ import type { EventLog } from '../ports/event-log.ts'
 import { positionNumber } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { dictionariesOf } from './projection.ts'
-import type { ProjectionGroup } from './projection.ts'
+import type { ProjectionGroup, Reads } from './projection.ts'
 import { createIndexes, createVersion, dropVersion, groups, isOutdated, liveVersion, prepareRegister, schemaName, switchTo, tablesOf, versions } from './read-models.ts'
 import { foldUpTo, openFolder, readCheckpoint } from './runner.ts'
-import type { Load, Reads } from './runner.ts'
+import type { Load } from './runner.ts'
 
 export type Progress = (group: string, done: bigint, total: bigint) => void
 

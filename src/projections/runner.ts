@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import type { ClientBase, Pool } from 'pg'
-import { LogAwayError } from '../ports/event-log.ts'
 import type { EventLog } from '../ports/event-log.ts'
 import type { Recorded } from '../ports/event.ts'
 import { comparePositions, parsePosition } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { laneOf } from '../ports/streams.ts'
 import { createReader } from './needs.ts'
+import { isPassing } from './passing.ts'
 import { createBatch, createDictionaries } from './writer.ts'
 import type { Batch } from './writer.ts'
 import type { Pace } from './pace.ts'
@@ -23,8 +22,6 @@ class CheckpointError extends Error {
 export type Folder = Awaited<ReturnType<typeof openFolder>>
 
 export const START: Checkpoint = { position: undefined, ordinal: 0, asOf: '' }
-
-export type { Reads }
 
 export type Committed = { readonly events: readonly Recorded[]; readonly position: Position }
 
@@ -254,15 +251,4 @@ export async function foldUpTo(log: EventLog, loads: readonly Load[], onProgress
     if (load.folder.gathered() > 0 || reached === undefined || comparePositions(load.end, reached) > 0) await write(load, load.end)
   }
   await Promise.all(writing.values())
-}
-
-/** Whether an error is of the connection to Postgres or to the log, or of their state, and so passes. */
-export function isPassing(error: unknown): boolean {
-  if (error instanceof LogAwayError) return true
-  if (error instanceof pg.DatabaseError) return /^(08|57|58|53|40)/.test(error.code ?? '')
-  return (
-    error instanceof Error &&
-    (('code' in error && typeof error.code === 'string' && /^(ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(error.code)) ||
-      /connection terminated|not queryable|timeout|client was closed/i.test(error.message))
-  )
 }

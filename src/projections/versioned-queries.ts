@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { REQUEST_PATIENCE_MS } from '../ports/patience.ts'
+import { isPassing } from './passing.ts'
 import { isVersionGone } from './read-models.ts'
-import { isPassing } from './runner.ts'
 
 const RETRY_MS = 100
 
