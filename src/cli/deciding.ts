@@ -3,6 +3,7 @@ import { createHandler } from '../commands/handle.ts'
 import type { CommandContext, Handle } from '../commands/handle.ts'
 import type { DecisionRows } from '../ports/decision-rows.ts'
 import { folded } from '../ports/same-name.ts'
+import { isUuid } from '../ports/uuid.ts'
 import { identityDecisionRows, identityQueries } from '../projections/identity-queries.ts'
 import type { IdentityQueries } from '../projections/identity-queries.ts'
 import { catalogueGroup } from '../projections/read-models.ts'
@@ -30,8 +31,7 @@ export async function decidingOn(opened: Opened): Promise<Deciding> {
 /** The id of a user who lives, by name, or of any, by id; undefined where there is none. */
 export async function userIdOf({ rows, queries }: Deciding, nameOrId: string): Promise<string | undefined> {
   const id = nameOrId.toLowerCase()
-  const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
-  const found = isId ? (await rows.users({ id, name: undefined, email: undefined })).users : []
+  const found = isUuid(id) ? (await rows.users({ id, name: undefined, email: undefined })).users : []
   return found.some((user) => user.id === id) ? id : queries.userIdByName(folded(nameOrId))
 }
 

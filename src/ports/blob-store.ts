@@ -1,4 +1,5 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
+import { isUuid } from './uuid.ts'
 
 /** A span of bytes, both ends included, as HTTP counts them: `0 <= first <= last < size`. */
 export type ByteRange = { readonly first: number; readonly last: number }
@@ -9,7 +10,7 @@ export type BlobStat = { readonly digest: Digest; readonly sizeBytes: number }
 export type UploadId = string & { readonly __brand: 'UploadId' }
 
 export function parseUploadId(text: string): UploadId | undefined {
-  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text) ? (text as UploadId) : undefined
+  return isUuid(text) ? (text as UploadId) : undefined
 }
 
 /** What became of a commit. `digest-mismatch` leaves the upload open, its bytes kept; `busy`: another request writes to it. */

@@ -5,6 +5,7 @@ import type { Tag } from '../oci/names.ts'
 import type { Sealed } from './key-store.ts'
 import type { RepositoryKey } from './streams.ts'
 import type { Position } from './position.ts'
+import { UUID_PATTERN } from './uuid.ts'
 
 /** What happened: the part of an event that a decision makes. */
 export type Fact = { readonly type: string; readonly version: number; readonly data: unknown }
@@ -74,7 +75,7 @@ export const DigestText = Type.Unsafe<Digest>({ type: 'string', format: 'digest'
 export const TagText = Type.Unsafe<Tag>({ type: 'string', format: 'tag' })
 /** A repository's key, `<project id>/<path>`. */
 export const RepositoryText = Type.Unsafe<RepositoryKey>({ type: 'string', pattern: '^[0-9a-f-]{36}/[^/].*$', maxLength: 300 })
-export const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' })
+export const Uuid = Type.String({ pattern: UUID_PATTERN })
 /** `YYYY-MM-DDTHH:MM:SS.mmmZ`, of a day and time that there is. */
 export const Instant = Type.String({ format: 'instant' })
 export const Size = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })

@@ -1,8 +1,10 @@
+import { isUuid } from './uuid.ts'
+
 /** A key's 16 random bytes as a lower-case UUID. */
 export type KeyId = string & { readonly __brand: 'KeyId' }
 
 export function parseKeyId(text: string): KeyId | undefined {
-  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text) ? (text as KeyId) : undefined
+  return isUuid(text) ? (text as KeyId) : undefined
 }
 
 export type StoredKey =
