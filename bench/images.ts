@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { OCI_IMAGE_CONFIG, OCI_IMAGE_MANIFEST } from '../src/oci/media-types.ts'
+import { OCI_IMAGE_MANIFEST } from '../src/oci/media-types.ts'
+import { OCI_IMAGE_CONFIG } from '../test/support/media-types.ts'
 import { contentOf, pushManifest, pushWhole } from './client/push.ts'
 import type { Content } from './client/push.ts'
 import { httpClient } from './client/http.ts'

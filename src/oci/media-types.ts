@@ -1,11 +1,8 @@
 export const OCI_IMAGE_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 export const OCI_IMAGE_INDEX = 'application/vnd.oci.image.index.v1+json'
-export const OCI_IMAGE_CONFIG = 'application/vnd.oci.image.config.v1+json'
-export const OCI_EMPTY = 'application/vnd.oci.empty.v1+json'
 
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 export const DOCKER_MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
-export const DOCKER_IMAGE_CONFIG = 'application/vnd.docker.container.image.v1+json'
 
 export const DOCKER_SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+json'
 export const DOCKER_SCHEMA_1_SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { OCI_IMAGE_CONFIG } from '../support/media-types.ts'
 import { run } from './tools.ts'
 
 /*
@@ -63,7 +64,7 @@ export async function writeLayout(folder: string, { tag, platforms = ['linux/amd
   const images = []
   for (const platform of platforms) {
     const [os, architecture] = platform.split('/')
-    const config = await put('application/vnd.oci.image.config.v1+json', {
+    const config = await put(OCI_IMAGE_CONFIG, {
       created: new Date().toISOString(),
       architecture,
       os,

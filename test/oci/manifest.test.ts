@@ -3,9 +3,9 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { isRefusal } from '../../src/oci/errors.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import {
-  DOCKER_IMAGE_CONFIG, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA_1, DOCKER_SCHEMA_1_SIGNED, OCI_EMPTY, OCI_IMAGE_CONFIG,
-  OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST, OCTET_STREAM,
+  DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA_1, DOCKER_SCHEMA_1_SIGNED, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST, OCTET_STREAM,
 } from '../../src/oci/media-types.ts'
+import { DOCKER_IMAGE_CONFIG, OCI_EMPTY, OCI_IMAGE_CONFIG } from '../support/media-types.ts'
 
 const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const FOREIGN = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'

@@ -12,9 +12,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { isRefusal } from '../../src/oci/errors.ts'
 import type { Refusal } from '../../src/oci/errors.ts'
-import {
-  DOCKER_IMAGE_CONFIG, DOCKER_MANIFEST, OCI_EMPTY, OCI_IMAGE_CONFIG, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST,
-} from '../../src/oci/media-types.ts'
+import { DOCKER_MANIFEST, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST } from '../../src/oci/media-types.ts'
 import { parseTag } from '../../src/oci/names.ts'
 import type { Tag } from '../../src/oci/names.ts'
 import type { BlobStore } from '../../src/ports/blob-store.ts'
@@ -26,6 +24,7 @@ import { laneOf, repositoryKey, streams } from '../../src/ports/streams.ts'
 import type { RepositoryKey } from '../../src/ports/streams.ts'
 import { openIdentityHistory } from './identity-history.ts'
 import { lots } from './lots.ts'
+import { DOCKER_IMAGE_CONFIG, OCI_EMPTY, OCI_IMAGE_CONFIG } from './media-types.ts'
 
 export type HistoryShape = {
   /** Of all events, so many are of the state lane. */

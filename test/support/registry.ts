@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { OCI_IMAGE_CONFIG } from './media-types.ts'
 import type { VarveServer } from './server.ts'
 
 /** A client of /v2 as plain as may be: what it sends is what the test says. */
@@ -43,7 +44,7 @@ export function imageManifest(config: Part, layers: readonly Part[], more: objec
   return {
     schemaVersion: 2,
     mediaType: OCI_MANIFEST,
-    config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
+    config: { mediaType: OCI_IMAGE_CONFIG, ...config },
     layers: layers.map((layer) => ({ mediaType: 'application/vnd.oci.image.layer.v1.tar', ...layer })),
     ...more,
   }
