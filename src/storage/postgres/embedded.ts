@@ -34,15 +34,11 @@ export type EmbeddedOptions = {
   readonly log?: (line: string) => void
   /** Start the postmaster again whenever it dies by itself. */
   readonly keepRunning?: boolean
-  /** Called when the postmaster has died by itself, before it is started again. */
-  readonly onExit?: (reason: string) => void
 }
 
 export type EmbeddedPostgres = {
   /** The same for life: a postmaster that is started again listens in the same place. */
   readonly connection: Connection
-  /** Whether the postmaster was there already, left by a server that was killed. */
-  readonly adopted: boolean
   readonly pid: number
   /** Shuts Postgres down, adopted or not, and waits for its end. Ends open sessions. */
   stop(): Promise<void>
@@ -205,7 +201,6 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       const reason = await postmaster.exited
       if (isStopping()) return
       log(`Postgres (process ${postmaster.pid}) ended by itself: ${reason}`)
-      options.onExit?.(reason)
       if (options.keepRunning !== true) return
       // One that dies right after its start would otherwise be started as fast as the machine can.
       for (let wait = Date.now() - since < 10_000 ? 200 : 0; ; wait = Math.min(5_000, wait * 2 || 200)) {
@@ -245,7 +240,6 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 
   return {
     connection,
-    adopted,
     get pid() {
       return held.postmaster.pid
     },
