@@ -13,7 +13,7 @@ import { UsageError } from './usage.ts'
 import { userCommand } from './user.ts'
 
 /** Exit codes: 0 done, 1 what was looked for is wrong (a difference, a corrupt blob), 2 bad usage or configuration, 3 it failed. */
-export const EXIT = { ok: 0, wrong: 1, usage: 2, failed: 3 } as const
+const EXIT = { ok: 0, wrong: 1, usage: 2, failed: 3 } as const
 
 /** Runs one command and answers its exit code. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {

@@ -10,7 +10,7 @@ import { put, set } from './projection.ts'
 import type { Change, FoldContext, Projection, Row, Table } from './projection.ts'
 
 /** A row for each event of the state lane, and for each entry of access: codes and parameters; the words are made at the edge. */
-export const trail: Table = {
+const trail: Table = {
   name: 'trail',
   columns: {
     pos: 'bigint',

@@ -7,7 +7,7 @@ import { put } from './projection.ts'
 import type { Change, FoldContext, Projection, Table } from './projection.ts'
 
 /** A row for each GET of a manifest and each HEAD by tag. GETs of blobs stay in the log, and in the counters. */
-export const pullRows: Table = {
+const pullRows: Table = {
   name: 'pulls',
   columns: {
     pos: 'bigint',

@@ -21,7 +21,7 @@ class CheckpointError extends Error {
 
 export type Folder = Awaited<ReturnType<typeof openFolder>>
 
-export const START: Checkpoint = { position: undefined, ordinal: 0, asOf: '' }
+const START: Checkpoint = { position: undefined, ordinal: 0, asOf: '' }
 
 export type Committed = { readonly events: readonly Recorded[]; readonly position: Position }
 

@@ -50,7 +50,7 @@ export function soughtFor(actions: readonly Action[], version: number | undefine
 const NOBODY: User = { kind: 'user', id: '', name: '', administrator: false, auditor: false, groups: [] }
 
 /** Whether a grant alone lets its holder do something in a project: `mayInProject` decides, of somebody who has nothing else. */
-export function lets(grant: Grant, project: string, permission: Permission, matrix: Matrix): boolean {
+function lets(grant: Grant, project: string, permission: Permission, matrix: Matrix): boolean {
   const bare: ProjectAccess = { id: project, visibility: 'private', members: new Map() }
   switch (grant.by) {
     case 'visibility':

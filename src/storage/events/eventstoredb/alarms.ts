@@ -9,7 +9,7 @@ export type Alarm = { readonly tampering: Tampering; readonly stream: string; re
 export type Alarms = ReturnType<typeof createAlarms>
 
 /** A stream's events were taken away on the server: what is read of it is not what was written. */
-export class TamperedError extends Error {
+class TamperedError extends Error {
   override readonly name = 'TamperedError'
 }
 

@@ -45,7 +45,7 @@ class AdministratorClient extends LogClient {
  * The rights that all streams of a server have by default: the user appends and reads, and reads what the server has of its own;
  * only administrators delete, and change what is kept. That is how nobody thins the log with Varve's own password.
  */
-export function rightsFor(name: string) {
+function rightsFor(name: string) {
   const both = [name, ADMINISTRATORS]
   return {
     $userStreamAcl: { $r: both, $w: both, $d: ADMINISTRATORS, $mr: both, $mw: ADMINISTRATORS },
