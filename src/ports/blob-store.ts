@@ -9,6 +9,7 @@ export type BlobStat = { readonly digest: Digest; readonly sizeBytes: number }
 /** A lower-case UUID. */
 export type UploadId = string & { readonly __brand: 'UploadId' }
 
+/** Reads the form only, of a text that a client gave; undefined where it has another. Whether there is such an upload, the store knows. */
 export function parseUploadId(text: string): UploadId | undefined {
   return isUuid(text) ? (text as UploadId) : undefined
 }
@@ -81,5 +82,6 @@ export interface BlobStore {
   list(): AsyncIterable<BlobStat>
   /** Moves a corrupt blob aside, so that the next push heals it. Returns where to. */
   quarantine(digest: Digest): Promise<string>
+  /** Removes a blob durably; nothing to do where it is absent. Whether anything refers to it is decided before. */
   delete(digest: Digest): Promise<void>
 }

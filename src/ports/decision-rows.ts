@@ -42,6 +42,7 @@ type RobotPermissionRows = { kind: 'system'; access: AccessRows } | { kind: 'pro
 
 /** What decisions start from: rows of one snapshot, which may be behind the log. Their cost does not grow with history. */
 export interface DecisionRows {
+  /** Of what a command names, what the repository has or had. */
   repository(repository: RepositoryKey, names: RepositoryNames): Promise<RepositoryRows>
   /** The projects that live, by id, of what is asked, and the events that began to delete them. */
   projects(asked: { readonly name: string } | { readonly id: string }): Promise<
@@ -59,6 +60,7 @@ export interface DecisionRows {
   users(asked: { readonly id: string; readonly name: string | undefined; readonly email: string | undefined; readonly external?: string | undefined }): Promise<
     SetRows & { readonly users: readonly UserRows[]; readonly administrators: readonly string[] }
   >
+  /** `groups`: ids of those that the last login showed. Of somebody who is not there, none. */
   user(id: string): Promise<{ readonly revision: number; readonly groups: readonly string[] }>
   /** The groups that live, of ids and keys. */
   groups(asked: { readonly ids: readonly string[]; readonly keys: readonly string[] }): Promise<
@@ -68,6 +70,7 @@ export interface DecisionRows {
   robots(asked: { readonly id: string } | { readonly name: string; readonly project: string | undefined }): Promise<
     SetRows & { readonly robots: readonly { readonly id: string; readonly name: string; readonly project: string | undefined }[] }
   >
+  /** `terms`: undefined where no such robot lives. */
   robot(id: string): Promise<{ readonly revision: number; readonly terms: Terms | undefined }>
   /** The settings that are not at their default, and the names of the secrets that are set. */
   settings(): Promise<{

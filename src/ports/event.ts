@@ -56,6 +56,10 @@ export type EventKind<T extends string = string> = {
   readonly upcast: Readonly<Record<number, (data: unknown) => unknown>>
 }
 
+/**
+ * An event type whose data has this shape today. `older`: the shapes that it had before, version 1 first, and a way from each to the next,
+ * as `EventType` says.
+ */
 export function eventType<const T extends string, S extends TSchema>(
   type: T,
   schema: S,

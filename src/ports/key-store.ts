@@ -3,6 +3,7 @@ import { isUuid } from './uuid.ts'
 /** A key's 16 random bytes as a lower-case UUID. */
 export type KeyId = string & { readonly __brand: 'KeyId' }
 
+/** Undefined where a text is no lower-case UUID. Whether there is such a key, the store knows. */
 export function parseKeyId(text: string): KeyId | undefined {
   return isUuid(text) ? (text as KeyId) : undefined
 }
@@ -18,6 +19,7 @@ export type StoredKey =
 export interface KeyStore {
   /** Stores a key durably. `exists` where one is there already, or a tombstone: the loser reads the winner's. */
   create(id: KeyId, key: Buffer): Promise<'created' | 'exists'>
+  /** Rejects where what is kept does not unwrap: the master key is another, or it was damaged. */
   get(id: KeyId): Promise<StoredKey>
   /** Puts a tombstone in the key's place. */
   forget(id: KeyId): Promise<void>

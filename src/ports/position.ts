@@ -3,6 +3,7 @@ export type Position = string & { readonly __brand: 'Position' }
 
 const FORM = /^([a-z0-9]{8})-(0|[1-9][0-9]{0,18})$/
 
+/** Throws where the parts make no position. */
 export function position(log: string, number: bigint | number | string): Position {
   return parsePosition(`${log}-${String(number)}`) ?? refuse(`${log}-${String(number)}`)
 }
@@ -16,10 +17,12 @@ export function parsePosition(text: string): Position | undefined {
   return FORM.test(text) ? (text as Position) : undefined
 }
 
+/** The log that a position is of, as LogNamed names it. */
 export function positionLog(position: Position): string {
   return position.slice(0, 8)
 }
 
+/** Where a position stands in the order of its log; gaps between two numbers say nothing. */
 export function positionNumber(position: Position): bigint {
   return BigInt(position.slice(9))
 }

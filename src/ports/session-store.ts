@@ -9,8 +9,12 @@ export type SessionRecord = {
 
 /** Open sessions of browsers, by the SHA-256 (hex) of their ids: operational state, which may be lost (people log in anew). */
 export interface SessionStore {
+  /** Rejects where the key is taken: it is of a random id. */
   create(key: string, session: SessionRecord): Promise<void>
+  /** As it was created, also where its time is over; undefined where it was removed or lost. */
   get(key: string): Promise<SessionRecord | undefined>
+  /** Durable when it answers, or a crash would undo a log-out; nothing to do where there is none. */
   remove(key: string): Promise<void>
+  /** Those whose `endsAt` is before a time. */
   removeEndedBefore(time: Date): Promise<void>
 }

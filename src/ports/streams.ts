@@ -11,6 +11,7 @@ export function laneOf(stream: string): Lane {
 /** A repository's key, `<project id>/<path>`: the project's id, since a name may come to stand for another project. */
 export type RepositoryKey = string & { readonly __brand: 'RepositoryKey' }
 
+/** `path`: the repository's name without its project's. */
 export function repositoryKey(projectId: string, path: string): RepositoryKey {
   return `${projectId}/${path}` as RepositoryKey
 }
@@ -21,6 +22,7 @@ export function splitRepositoryKey(key: string): { readonly project: string; rea
   return { project: key.slice(0, end), path: key.slice(end + 1) }
 }
 
+/** Undefined for the stream of anything else. */
 export function repositoryOfStream(stream: string): RepositoryKey | undefined {
   return stream.startsWith('repository-') ? (stream.slice('repository-'.length) as RepositoryKey) : undefined
 }

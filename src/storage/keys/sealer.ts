@@ -8,6 +8,7 @@ const MAX_REMEMBERED_KEYS = 10_000
 /** A key forgotten through another process is used no longer than this. */
 const REMEMBERED_MS = 60_000
 
+/** Seals under the keys of a store, and remembers those used last. A subject is a UUID, and its key's id: anything else rejects. */
 export function createSealer(store: KeyStore): Sealer {
   const remembered = new LRUCache<KeyId, Buffer>({ max: MAX_REMEMBERED_KEYS, ttl: REMEMBERED_MS })
 
