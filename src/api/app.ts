@@ -26,6 +26,8 @@ type AppOptions = {
 /** Everything that is not /v2. */
 export function createExpress({ token, management, varve, pages, readiness, metrics, metricsToken, logger }: AppOptions): Express {
   const app = express()
+  // Else a proxy's rule for /api or /metrics is passed by in another case.
+  app.enable('case sensitive routing')
   app.disable('x-powered-by')
   app.disable('etag')
   app.use(healthRoutes(readiness, metrics, metricsToken))

@@ -51,10 +51,10 @@ const PATTERNS: readonly (readonly [RegExp, Route])[] = [
   [/^\/v2\/.+\/tags\/list$/, 'tags'],
   [/^\/v2\/.+\/referrers\/[^/]+$/, 'referrers'],
   [/^\/v2\//, 'other'],
-  [/^\/healthz\/?(#.*)?$/i, 'health'],
-  [/^\/readyz\/?(#.*)?$/i, 'ready'],
-  [/^\/metrics\/?(#.*)?$/i, 'metrics'],
-  [/^\/[sS][eE][rR][vV][iI][cC][eE]\/token\/?(#.*)?$/, 'token'],
+  [/^\/healthz(#.*)?$/, 'health'],
+  [/^\/readyz(#.*)?$/, 'ready'],
+  [/^\/metrics(#.*)?$/, 'metrics'],
+  [/^\/service\/token\/?(#.*)?$/, 'token'],
   // Node's client asks for the root where the path is empty.
   [/^(\/{1,2}(#.*)?)?$/, 'page'],
 ]

@@ -9,7 +9,7 @@ export type Readiness = () => readonly string[]
 
 /** `/healthz` (the process runs), `/readyz` (it can serve) and `/metrics` (behind a token, where one is set). */
 export function healthRoutes(readiness: Readiness, metrics: Metrics, metricsToken: string | undefined): Router {
-  const router = Router()
+  const router = Router({ caseSensitive: true, strict: true })
   router.get('/healthz', (_request, response) => {
     response.json({ status: 'ok' })
   })
