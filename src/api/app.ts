@@ -1,7 +1,6 @@
 import express from 'express'
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { askForBody } from './server.ts'
 import type { Handler, ServerLog } from './server.ts'
 import { healthRoutes } from './health/health.ts'
 import type { Readiness } from './health/health.ts'
@@ -54,10 +53,7 @@ export function createApp(options: AppOptions & { readonly oci: (request: Incomi
     request.url = target
     metrics.trackRequest(request, response)
     if (target === '/v2' || target.startsWith('/v2/') || target.startsWith('/v2?')) void oci(request, response)
-    else {
-      askForBody(request, response)
-      app(request, response)
-    }
+    else app(request, response)
   }
 }
 

@@ -9,9 +9,9 @@ import { pageRoutes } from '../../src/api/pages/pages.ts'
 import { tokenRoutes } from '../../src/api/token/token.ts'
 import { routes as varveRoutes } from '../../src/api/varve/routes.ts'
 import { REPOSITORY_PATHS } from '../support/doors.ts'
-import { OCI_MANIFEST, imageManifest } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
+import { openRaw } from '../support/wire.ts'
 
 /** What everybody may ask, also without a login: the whole list. */
 const PUBLIC = [
@@ -120,6 +120,8 @@ const stated = [
 
 const inExpress = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
+const inLibrary = (path: string): string => path.replaceAll(/\{(project\w*)\}/g, 'library').replaceAll(/\{\w+\}/g, '1')
+
 let server: VarveServer
 beforeAll(async () => {
   server = await startVarve()
@@ -152,22 +154,33 @@ describe('every route of the application', () => {
     const answers: string[] = []
     for (const { method, path, needs } of stated) {
       if (needs === 'everybody') continue
-      const concrete = path.replaceAll(/\{(project\w*)\}/g, 'library').replaceAll(/\{\w+\}/g, '1')
-      const { status } = await fetch(`${server.url}${concrete}`, { method: method.toUpperCase(), ...(method === 'get' || method === 'head' ? {} : { body: '{}' }) })
+      const { status } = await fetch(`${server.url}${inLibrary(path)}`, { method: method.toUpperCase(), ...(method === 'get' || method === 'head' ? {} : { body: '{}' }) })
       answers.push(`${status} ${method} ${path}`)
     }
     for (const each of Object.keys(NEEDED)) {
       const [method = '', place = ''] = each.split(' ')
       for (const name of ['library/app', 'absent/app']) {
-        // What is wrong in itself is told to everybody, so nothing is.
-        const body = method === 'PUT' && place === 'manifests' ? { body: JSON.stringify(imageManifest({ digest: DIGEST, size: 1 }, [])), headers: { 'Content-Type': OCI_MANIFEST } } : {}
-        const { status } = await fetch(`${server.url}${REPOSITORY_PATHS[place]?.(name) ?? ''}?digest=${DIGEST}`, { method, ...body })
+        const { status } = await fetch(`${server.url}${REPOSITORY_PATHS[place]?.(name) ?? ''}?digest=${DIGEST}`, { method })
         answers.push(`${status} ${each} ${name}`)
       }
     }
     for (const path of ['/v2/', '/v2/_catalog']) answers.push(`${(await fetch(`${server.url}${path}`)).status} ${path}`)
     expect(answers.filter((answer) => !answer.startsWith('401 '))).toEqual([])
     expect(answers.length).toBe(stated.filter(({ needs }) => needs !== 'everybody').length + 2 * Object.keys(NEEDED).length + 2)
+  })
+
+  it('is closed before a body is there, which would be held for whoever knocks', async () => {
+    const bodies = stated.flatMap(({ method, path, needs, body }) => (body === undefined || needs === 'everybody' ? [] : [`${method.toUpperCase()} ${inLibrary(path)}`]))
+    const pushes = ['library/app', 'absent/app'].map((name) => `PUT ${REPOSITORY_PATHS['manifests']?.(name) ?? ''}`)
+    expect(bodies.length).toBeGreaterThan(20)
+    for (const each of [...bodies, ...pushes]) {
+      for (const coming of ['Content-Length: 2000', 'Transfer-Encoding: chunked', 'Content-Length: 2000\r\nExpect: 100-continue']) {
+        const raw = openRaw(server)
+        raw.send(`${each} HTTP/1.1\r\nHost: ${server.host}\r\n${coming}\r\n\r\n`)
+        expect([each, (await raw.until(/\r\n\r\n/)).split('\r\n', 1)]).toEqual([each, ['HTTP/1.1 401 Unauthorized']])
+        raw.socket.destroy()
+      }
+    }
   })
 
   it('that is a page answers without a login, and does nothing', async () => {

@@ -126,7 +126,7 @@ export function createDirectConnections(options: {
       const isWorthIt = left.bytesLeft() <= MAX_DRAINED_BYTES
       silenceMs = isWorthIt ? bodyIdleMs : SILENCE_MS
       // Closing a connection over unread bytes resets it, and the client may lose the answer.
-      const timer = isWorthIt ? undefined : setTimeout(() => { left.fail(new Error('the rest of a body was not waited for')) }, LINGER_MS)
+      const timer = setTimeout(() => { left.fail(new Error('the rest of a body was not waited for')) }, isWorthIt ? bodyIdleMs : LINGER_MS)
       await left.drop()
       clearTimeout(timer)
       left.end()

@@ -49,6 +49,11 @@ export function createIncomingBody(length: number, more: () => void): IncomingBo
     })
   }
 
+  function fail(error: Error): void {
+    if (left > 0) failure ??= error
+    changed()
+  }
+
   return {
     memory: () => (left < MEMORY_BYTES ? memory.subarray(0, left) : memory),
     add(bytes) {
@@ -56,18 +61,20 @@ export function createIncomingBody(length: number, more: () => void): IncomingBo
       if (!dropping) piece = bytes
       changed()
     },
-    fail(error) {
-      if (left > 0) failure ??= error
-      changed()
-    },
-    async *read() {
-      for (;;) {
-        if (piece === undefined && left > 0 && failure === undefined) await change()
-        const next = piece
-        piece = undefined
-        if (next !== undefined) yield next
-        else if (left === 0) return
-        else if (failure !== undefined) throw failure
+    fail,
+    async *read(withinMs) {
+      const timer = withinMs === undefined ? undefined : setTimeout(() => { fail(new Error('the body took too long')) }, withinMs)
+      try {
+        for (;;) {
+          if (piece === undefined && left > 0 && failure === undefined) await change()
+          const next = piece
+          piece = undefined
+          if (next !== undefined) yield next
+          else if (left === 0) return
+          else if (failure !== undefined) throw failure
+        }
+      } finally {
+        clearTimeout(timer)
       }
     },
     failed: () => failure !== undefined,

@@ -8,6 +8,7 @@ import { CSRF_HEADER, mayAct } from '../../identity/sessions/sessions.ts'
 import { isProjectName } from '../../oci/names.ts'
 import { isStorable } from '../../ports/storable.ts'
 import type { ProjectRow } from '../../projections/identity-queries.ts'
+import { takeBody } from '../held-body.ts'
 import { json, send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import { noteRefusal } from '../refusals.ts'
@@ -20,6 +21,7 @@ import { apiError } from './route.ts'
 import type { Answer, ApiError, Refused, Route } from './route.ts'
 
 const MAX_BODY = '1mb'
+const unstorable = apiError(400, 'BAD_REQUEST', 'what was sent holds U+0000, or half of a pair of surrogates')
 /** Of the numbers that the wire shows. */
 const MAX_NUMBER = 2 ** 31 - 1
 
@@ -32,12 +34,12 @@ export function managementRouter(routes: readonly Route[], management: Managemen
   bodies.addFormat('date-time', { type: 'string', validate: (text: string) => !Number.isNaN(Date.parse(text)) })
   const compiled = new Map(routes.map((each) => [each, { params: checkOf(ajv, each.params), query: checkOf(ajv, each.query), body: checkOf(bodies, each.body) }]))
 
-  async function answer(route: Route, request: Request, requestId: string): Promise<Reply> {
+  async function answer(route: Route, request: Request, response: Response, requestId: string): Promise<Reply> {
     const requester = await identify(request, requestId)
     if ('refused' in requester) return notLetIn(requester)
     const { session } = requester
-    if (session === undefined) return answerTo(route, request, requester)
-    const reply = mayAct(session, request.method, request.get(CSRF_HEADER)) ? await answerTo(route, request, requester) : withoutToken(requester)
+    if (session === undefined) return answerTo(route, request, response, requester)
+    const reply = mayAct(session, request.method, request.get(CSRF_HEADER)) ? await answerTo(route, request, response, requester) : withoutToken(requester)
     return { ...reply, headers: { ...reply.headers, [CSRF_HEADER]: session.csrfToken } }
   }
 
@@ -46,7 +48,7 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     return errorReply(apiError(403, 'FORBIDDEN', `a session changes nothing without its token in ${CSRF_HEADER}`))
   }
 
-  async function answerTo(route: Route, request: Request, requester: Requester): Promise<Reply> {
+  async function answerTo(route: Route, request: Request, response: Response, requester: Requester): Promise<Reply> {
     // A registry token was given for /v2 alone.
     if (requester.scope !== undefined) {
       noteRefusal(management, requester, { reason: 'scope' })
@@ -54,10 +56,14 @@ export function managementRouter(routes: readonly Route[], management: Managemen
     }
     const params = { ...request.params }
     const query = { ...request.query }
-    const body: unknown = request.body ?? null
-    if (!isStorable(JSON.stringify([params, query, body]))) return errorReply(apiError(400, 'BAD_REQUEST', 'what was sent holds U+0000, or half of a pair of surrogates'))
+    if (!isStorable(JSON.stringify([params, query]))) return errorReply(unstorable)
     const admitted = await admit(management, route, requester, request)
     if ('refused' in admitted) return replyOf(noted(requester, admitted))
+    // Not before: whoever may not would else have it held for each connection.
+    const taken = route.body === undefined ? { body: null } : await bodyOf(request, response)
+    if ('refused' in taken) return errorReply(taken)
+    const { body } = taken
+    if (!isStorable(JSON.stringify(body))) return errorReply(unstorable)
     const checks = compiled.get(route)
     const fault = faultOf('path', checks?.params, params) ?? faultOf('query', checks?.query, query) ?? faultOf('body', checks?.body, body)
     if (fault !== undefined) return errorReply(apiError(400, 'BAD_REQUEST', fault))
@@ -75,12 +81,11 @@ export function managementRouter(routes: readonly Route[], management: Managemen
 
   for (const each of routes) {
     const path = each.path.replaceAll(/\{(\w+)\}/g, ':$1')
-    const parse = each.body === undefined ? [] : [express.json({ limit: MAX_BODY, strict: false, type: () => true })]
-    router[each.method](path, ...parse, async (request: Request, response: Response) => {
+    router[each.method](path, async (request: Request, response: Response) => {
       const requestId = randomUUID()
       let reply: Reply
       try {
-        reply = await answer(each, request, requestId)
+        reply = await answer(each, request, response, requestId)
       } catch (error) {
         reply = failure(management, error, requestId)
       }
@@ -90,12 +95,24 @@ export function managementRouter(routes: readonly Route[], management: Managemen
   router.use(async (request: Request, response: Response) => {
     await send(request, response, errorReply(apiError(404, 'NOT_FOUND', 'there is nothing at this path')))
   })
-  const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
-    const tooLarge = error instanceof Error && 'type' in error && error.type === 'entity.too.large'
-    await send(request, response, errorReply(tooLarge ? apiError(413, 'TOO_LARGE', `a body is at most ${MAX_BODY}`) : apiError(400, 'BAD_REQUEST', 'the body is no JSON')))
+  const onError: ErrorRequestHandler = async (_error, request, response, _next) => {
+    await send(request, response, errorReply(apiError(400, 'BAD_REQUEST', 'the path is malformed')))
   }
   router.use(onError)
   return router
+}
+
+const parseJson = express.json({ limit: MAX_BODY, strict: false, type: () => true })
+
+/** What was sent, as JSON; null: nothing. */
+async function bodyOf(request: Request, response: Response): Promise<{ readonly body: unknown } | ApiError> {
+  try {
+    await takeBody(parseJson, request, response)
+    return { body: request.body ?? null }
+  } catch (error) {
+    const tooLarge = error instanceof Error && 'type' in error && error.type === 'entity.too.large'
+    return tooLarge ? apiError(413, 'TOO_LARGE', `a body is at most ${MAX_BODY}`) : apiError(400, 'BAD_REQUEST', 'the body is no JSON')
+  }
 }
 
 function failure({ logger }: Management, error: unknown, requestId: string): Reply {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { refusal } from '../../oci/errors.ts'
+import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isReservedProject, splitRepositoryName } from '../../oci/names.ts'
@@ -58,7 +58,25 @@ function admitted(project: ProjectRow, name: RepositoryName): Admitted {
 
 /** As `admit` for a push; a project that is not there is made, private, where the caller may create projects: they become its projectAdmin. */
 export async function admitPush(registry: Registry, exchange: RepositoryExchange, what: Digest | Tag | undefined): Promise<Admitted | Refusal> {
-  const denied = refusal('DENIED')
+  const found = await findForPush(registry, exchange, what)
+  if (found !== 'to be made') return found
+  const { subject, name } = exchange
+  const owner = subject.kind === 'user' ? { owner: subject.id } : {}
+  const command = { type: 'CreateProject', id: randomUUID(), name: splitRepositoryName(name).project, ...owner, visibility: 'private' } as const
+  await perform(registry, exchange, projectsAggregate(registry.decisionRows), command)
+  // Whoever made it: layers are pushed side by side, and each may have found no project.
+  return admit(registry, exchange, 'push', what, denied)
+}
+
+/** What `admitPush` would refuse; nothing is made. */
+export async function refusedPush(registry: Registry, exchange: RepositoryExchange, what: Digest | Tag | undefined): Promise<Refusal | undefined> {
+  const found = await findForPush(registry, exchange, what)
+  return isRefusal(found) ? found : undefined
+}
+
+const denied = refusal('DENIED')
+
+async function findForPush(registry: Registry, exchange: RepositoryExchange, what: Digest | Tag | undefined): Promise<Admitted | Refusal | 'to be made'> {
   const found = await admit(registry, exchange, 'push', what, denied)
   if (found !== denied) return found
   const { subject, name } = exchange
@@ -69,12 +87,7 @@ export async function admitPush(registry: Registry, exchange: RepositoryExchange
     noteRefusal(registry, exchange, { reason: 'role', action: 'project:create' })
     return denied
   }
-  if (isReservedProject(project)) return refusal('NAME_INVALID', `no project can be called ${project}`)
-  const owner = subject.kind === 'user' ? { owner: subject.id } : {}
-  const command = { type: 'CreateProject', id: randomUUID(), name: project, ...owner, visibility: 'private' } as const
-  await perform(registry, exchange, projectsAggregate(registry.decisionRows), command)
-  // Whoever made it: layers are pushed side by side, and each may have found no project.
-  return admit(registry, exchange, 'push', what, denied)
+  return isReservedProject(project) ? refusal('NAME_INVALID', `no project can be called ${project}`) : 'to be made'
 }
 
 /** Whether the caller may pull from another repository than the request's own, as for a mount. */

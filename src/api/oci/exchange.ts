@@ -5,12 +5,13 @@ import { json } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { RequestHead } from '../request-head.ts'
 import type { Requester } from '../requester.ts'
+import type { Body } from './router.ts'
 
 /** A request to /v2 once it is known who asks. */
 export type Exchange = Requester & {
   readonly request: RequestHead
   /** The request's body. A client that waits to be asked for it (`Expect: 100-continue`) is asked when it is taken, and once. */
-  readonly body: () => AsyncIterable<Buffer>
+  readonly body: Body['read']
   readonly query: URLSearchParams
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { cutWhenLate } from '../held-body.ts'
 import type { ServerLog } from '../server.ts'
 import { askForBody } from '../server.ts'
 import { isClientGone, send } from '../reply.ts'
@@ -10,8 +11,9 @@ export function createOciHandler(answer: OciAnswerer, logger: Pick<ServerLog, 'e
   return async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID()
     const body = {
-      read: () => {
+      read: (withinMs?: number) => {
         askForBody(request, response)
+        if (withinMs !== undefined) cutWhenLate(request, withinMs)
         return request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
       },
       failed: (error: unknown) => request.destroyed && (!request.complete || error === request.errored),

@@ -10,7 +10,8 @@ import { mayPush } from '../../commands/access/rights.ts'
 import { repositoryAggregate } from '../../commands/repository/aggregate.ts'
 import type { RepositoryCommand } from '../../commands/repository/decide.ts'
 import type { Registry } from '../registry.ts'
-import { admit, admitPush } from './admit.ts'
+import { admit, admitPush, refusedPush } from './admit.ts'
+import { HELD_BODY_MS } from '../held-body.ts'
 import { perform } from '../perform.ts'
 import { keepProject, projectEnded } from '../project-end.ts'
 import { positionHeader } from '../reply.ts'
@@ -24,6 +25,10 @@ const MAX_TAGS = 500
 export async function putManifest(registry: Registry, exchange: RepositoryExchange, reference: Reference): Promise<Reply | Refusal> {
   const tags = tagsOf(exchange, reference)
   if (isRefusal(tags)) return tags
+  const [first = reference.kind === 'tag' ? reference.tag : reference.digest, ...others] = tags
+  // Before its body is taken: whoever may not push would else have 4 MiB held for each connection.
+  const refused = await refusedPush(registry, exchange, first)
+  if (refused !== undefined) return refused
   const bytes = await readBody(exchange)
   if (isRefusal(bytes)) return bytes
   const digest = digestOf(reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256', bytes)
@@ -32,7 +37,6 @@ export async function putManifest(registry: Registry, exchange: RepositoryExchan
   }
   const manifest = parseManifest(bytes, exchange.request.headers['content-type'])
   if (isRefusal(manifest)) return manifest
-  const [first = digest, ...others] = tags
   const admitted = await admitPush(registry, exchange, first)
   if (isRefusal(admitted)) return admitted
   const { key, project } = admitted
@@ -79,7 +83,7 @@ async function readBody({ request, body }: RepositoryExchange): Promise<Buffer |
   if (Number(request.headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES) return tooLarge
   const chunks: Buffer[] = []
   let sizeBytes = 0
-  for await (const chunk of body()) {
+  for await (const chunk of body(HELD_BODY_MS)) {
     sizeBytes += chunk.length
     if (sizeBytes > MAX_MANIFEST_BYTES) return tooLarge
     chunks.push(Buffer.from(chunk))

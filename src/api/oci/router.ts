@@ -101,9 +101,9 @@ const isRead = (request: RequestHead): boolean => request.method === 'GET' || re
 export type Body = {
   /**
    * Asks for it, where the client waits to be asked. Each piece is there until the next is asked for. Left open where it is not read
-   * to its end: the answer goes the same way.
+   * to its end: the answer goes the same way. Fails where it is not whole within so many ms.
    */
-  read(): AsyncIterable<Buffer>
+  read(withinMs?: number): AsyncIterable<Buffer>
   /** Whether an error comes of its client having left: before its end, or before anybody read it. */
   failed(error: unknown): boolean
 }
@@ -134,7 +134,7 @@ export function createOciAnswerer(options: {
     try {
       const requester = await identify(request, requestId)
       if ('refused' in requester) return refused(notLetIn(registry, requester))
-      const exchange: Exchange = { ...requester, request, body: () => body.read(), query: query === '' ? NO_QUERY : new URLSearchParams(query) }
+      const exchange: Exchange = { ...requester, request, body: (withinMs) => body.read(withinMs), query: query === '' ? NO_QUERY : new URLSearchParams(query) }
       const answered = await answerer(registry, exchange)
       return isRefusal(answered) ? refused(answered) : answered
     } catch (error) {

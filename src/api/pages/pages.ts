@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import express from 'express'
 import type { ErrorRequestHandler, Request, Response, Router } from 'express'
+import { formTaker } from '../held-body.ts'
 import { send } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import { isUnavailable } from '../unavailable.ts'
@@ -9,8 +10,6 @@ import { page } from './page.ts'
 import type { Asked, PagesParts } from './parts.ts'
 import { createSignOnPages } from './sign-on.ts'
 import { endView } from './views.ts'
-
-const MAX_FORM = '64kb'
 
 /** The plain pages for people, until there is a web page: no script, nothing that another site can ask for in their name. */
 export function pageRoutes(parts: PagesParts): Router {
@@ -33,7 +32,7 @@ export function pageRoutes(parts: PagesParts): Router {
   }
 
   const router = express.Router({ caseSensitive: true })
-  const form = express.urlencoded({ extended: false, limit: MAX_FORM })
+  const form = formTaker()
   router.get('/', answering(own.home))
   router.post('/c/login', form, answering(own.enter))
   router.post('/c/log_out', form, answering(own.leave))

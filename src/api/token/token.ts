@@ -9,6 +9,7 @@ import { refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
 import { loginOf } from '../authenticate.ts'
 import type { AuthRefusal, Identified } from '../authenticate.ts'
+import { MAX_FORM, formTaker } from '../held-body.ts'
 import type { LogIn, LoggedIn, LoginRefusal } from '../login.ts'
 import { notLetIn, unauthorized } from '../oci/challenge.ts'
 import { refused } from '../oci/exchange.ts'
@@ -23,7 +24,6 @@ import { grant } from './grant.ts'
 
 /** The audience of tokens, and the service of challenges. */
 export const SERVICE = 'varve'
-const MAX_FORM = '64kb'
 
 /** What a request for a token says, however it is sent. */
 type Asked = { readonly scopes: readonly string[]; readonly offline: boolean }
@@ -109,7 +109,7 @@ export function tokenRoutes(options: {
 
   const router = express.Router({ caseSensitive: true })
   router.get('/token', answering(onGet))
-  router.post('/token', express.urlencoded({ extended: false, limit: MAX_FORM }), answering(onPost))
+  router.post('/token', formTaker(), answering(onPost))
   router.get('/jwks', (_request, response) => {
     response.json(jwks())
   })

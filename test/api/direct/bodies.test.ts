@@ -144,6 +144,15 @@ describe('a connection', () => {
     expect(statuses(await text(socket))).toEqual(['401', '200'])
   })
 
+  test('whose small body nobody read is closed where it does not come to its end', async () => {
+    await start({ bodyIdleMs: 100 })
+    const socket = opened()
+    socket.write(head(1_000_000, { path: '/v2/refused' }))
+    const sending = setInterval(() => socket.write(' '), 5)
+    expect(statuses(await text(socket))).toEqual(['401'])
+    clearInterval(sending)
+  })
+
   test('whose large body nobody read is answered and closed, also if it keeps coming for a while', async () => {
     await start()
     const socket = opened()

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { RefusalReason } from '../../../src/commands/activity/events.ts'
 import { PASSWORD, basic, bearer, claimsOf, fetchToken } from '../../support/doors.ts'
 import { registryClient } from '../../support/registry.ts'
-import { codeIn } from '../../support/wire.ts'
+import { codeIn, openRaw } from '../../support/wire.ts'
 import { SECRET, startWorld } from './world.ts'
 import type { World } from './world.ts'
 
@@ -56,6 +56,18 @@ describe('a forged Host or forwarded address', () => {
     const { body } = await ask(basic('dev'), 'GET', '/service/token', FORGED)
     expect(claimsOf((JSON.parse(body.toString()) as { readonly token: string }).token).iss).toBe(server.url)
   })
+})
+
+it.each([
+  ['PUT', '/v2/secret/app/manifests/v2', 'HTTP/1.1 403 Forbidden', 'role'], ['PUT', '/v2/open/app/manifests/v2', 'HTTP/1.1 403 Forbidden', 'role'],
+  ['POST', '/api/v2.0/users', 'HTTP/1.1 403 Forbidden', 'role'], ['PUT', '/api/v2.0/projects/open', 'HTTP/1.1 403 Forbidden', 'role'],
+  ['POST', '/api/v2.0/projects/secret/members', 'HTTP/1.1 404 Not Found', 'role'], ['POST', '/api/v2.0/projects/absent/members', 'HTTP/1.1 404 Not Found', undefined],
+] as const)('%s %s is refused before its body comes', async (method, path, refused, reason) => {
+  const raw = openRaw(server)
+  raw.send(`${method} ${path} HTTP/1.1\r\nHost: ${server.host}\r\nAuthorization: ${basic('eve')}\r\nContent-Length: 1000000\r\n\r\n`)
+  expect((await raw.until(/\r\n\r\n/)).split('\r\n', 1)).toEqual([refused])
+  raw.socket.destroy()
+  if (reason !== undefined) tried.push(reason)
 })
 
 describe('another spelling of a name', () => {
