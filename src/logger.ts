@@ -15,8 +15,9 @@ const SECRETS = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie',
 
 const SECRET_PATHS = SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`])
 
+/** Looked for from `://` on: from the scheme on, each letter of a long text would be the start of a search to its end. */
 function withoutPasswords(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1[redacted]@')
+  return text.replace(/:\/\/[^\s/@]+@/g, '://[redacted]@')
 }
 
 type LoggedError = {

@@ -39,6 +39,12 @@ describe('the log', () => {
     expect(all).not.toContain(SECRET)
   })
 
+  test('looks through a long text once', () => {
+    // By a search from each letter on it took hours.
+    const long = 'a'.repeat(3_000_000)
+    expect(written((log) => { log.warn({ err: new Error(`${long} x://a:${SECRET}@h`) }, 'x') }).lines).toMatchObject([{ err: { message: `${long} x://[redacted]@h` } }])
+  })
+
   test('shows an error with its causes and its code', () => {
     const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
     const { lines } = written((log) => { log.error({ err: new Error('no log', { cause: new AggregateError([cause]) }) }, 'x') })

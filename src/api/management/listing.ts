@@ -120,7 +120,7 @@ function listed(inner: string): string[] {
 }
 
 function unquoted(value: string): string {
-  return value.replace(/^["']+|["']+$/g, '')
+  return value.replace(/^["']+|(?<!["'])["']+$/g, '')
 }
 
 function filterOf(by: ListColumn, term: Term): ListFilter | ApiError {

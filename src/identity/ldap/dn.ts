@@ -26,11 +26,21 @@ export function ownName(text: string): string {
   return name === '' ? text : name
 }
 
-/** A type, `=`, a value in quotes or not, and what parts it from the next. */
-const PAIR = /^\s*([A-Za-z][\w-]*|\d+(?:\.\d+)*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^"\\,;+]|\\.)*))\s*(?:([,;+])|$)/s
+/**
+ * A type, `=`, a value in quotes or not, and what parts it from the next. Anybody's text comes here, so no two quantifiers may share out
+ * one run of characters: all spaces behind `=` go before the value, and those behind a value without quotes are its own.
+ */
+const PAIR = /^\s*([A-Za-z][\w-]*|\d+(?:\.\d+)*)\s*=\s*(?!\s)(?:"((?:[^"\\]|\\.)*)"\s*|((?:[^"\\,;+]|\\.)*))(?:([,;+])|$)/s
 
 function valueOf(quoted: string | undefined, plain: string): string {
-  return unescaped(quoted ?? plain.replace(/(?<!\\) +$/, ''))
+  return unescaped(quoted ?? withoutLastSpaces(plain))
+}
+
+/** All but one that is escaped. */
+function withoutLastSpaces(plain: string): string {
+  let end = plain.length
+  while (plain[end - 1] === ' ' && plain[end - 2] !== '\\') end -= 1
+  return plain.slice(0, end)
 }
 
 /** `\XX` is a byte of the value's UTF-8; before anything else, a backslash stands for nothing itself. */

@@ -34,10 +34,26 @@ describe('distinguished names', () => {
     ['cn = "a, b" + ou=x', 'a, b'],
     ['CN=m\\c3\\bcller,dc=z', 'm\u00fcller'],
     ['cn=a\\0ab\\00c', 'a b c'],
+    ['cn= a   ,dc=z', 'a'],
+    ['cn=a\\   ,dc=z', 'a '],
     ['cn=,dc=z', 'cn=,dc=z'],
     ['admins', 'admins'],
   ])('%j is called %j', (text, name) => {
     expect(ownName(text)).toBe(name)
+  })
+
+  // Where a run could be shared out, these would take hours.
+  it.each(Object.entries({
+    'spaces before a quote': `cn=${' '.repeat(100_000)}"x`, 'spaces around =': `cn${' '.repeat(100_000)}=${' '.repeat(100_000)}"x`,
+    'spaces behind a value': `cn=x${' '.repeat(100_000)}"`, 'spaces behind quotes': `cn="x"${' '.repeat(100_000)}y`,
+    'escaped spaces': `cn=${'\\ '.repeat(100_000)}"`, 'an open quote': `cn="${'\\"'.repeat(100_000)}`, 'a type': `${'a'.repeat(100_000)} b=c`, 'a number': `${'1.'.repeat(100_000)}=x`,
+  }))('100,000 of %s make no name, and are read once', (_, text) => {
+    expect(dnKey(text)).toBeUndefined()
+    expect(ownName(text)).toBe(text)
+  })
+
+  it('a value has spaces in its middle, however many', () => {
+    expect(dnKey(`cn=a${' '.repeat(100_000)}b`)).toBe(dnKey('cn=a b'))
   })
 
   it.each(['admins', 'cn', '=x', 'cn=a,', 'cn=a,,dc=b', 'cn="a', 'cn="a"b', 'cn=a\\', '(cn=a)'])('%j is none', (text) => {
