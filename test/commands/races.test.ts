@@ -7,13 +7,14 @@ import { createHandler } from '../../src/commands/handle.ts'
 import type { Aggregate, Handle } from '../../src/commands/handle.ts'
 import { LogNamed } from '../../src/commands/log/events.ts'
 import type { Rejection } from '../../src/commands/rejection.ts'
-import { robotsAggregate } from '../../src/commands/robot/aggregate.ts'
+import { robotAggregate, robotsAggregate } from '../../src/commands/robot/aggregate.ts'
 import { sealPerson, usersAggregate } from '../../src/commands/user/aggregate.ts'
 import type { UsersCommand } from '../../src/commands/user/decide.ts'
 import type { Person } from '../../src/commands/user/events.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
 import type { Fact } from '../../src/ports/event.ts'
 import { SECRETS } from '../../src/ports/key-store.ts'
+import { streams } from '../../src/ports/streams.ts'
 import { openPostgresLog } from '../../src/storage/events/postgres/log.ts'
 import { eventOf } from '../storage/events/contract.ts'
 import { noRows } from '../support/decision-rows.ts'
@@ -28,6 +29,7 @@ import type { TestDatabase } from '../support/postgres.ts'
 
 const sealer = createPlainSealer()
 const context = { actor: { kind: 'system' as const, subject: randomUUID() }, now: () => new Date() }
+const terms = { description: '', disabled: false, expiresAt: null, permissions: [], workloads: [] }
 const nothing = { revision: -1, lastNumber: 0 }
 const rows = {
   ...noRows,
@@ -126,8 +128,19 @@ describe('two processes at once', () => {
     }
   })
 
+  it('two processes change one robot at once: both changes stay (20 rounds)', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const id = randomUUID()
+      const robot = robotAggregate({ ...rows, robot: () => Promise.resolve({ revision: -1, terms }) }, id)
+      const changes = [{ disabled: true }, { workloads: [{ issuer: 'https://ci.example', audience: 'varve', subject: 'job', claims: {} }] }]
+      expect(await race(robot, changes.map((each) => ({ type: 'ChangeRobot', changes: each })))).toEqual([undefined, undefined])
+      const changed = []
+      for await (const { event } of logs[0]?.readStream(streams.robot(id), -1) ?? []) changed.push(event)
+      expect(changed.at(-1)).toMatchObject({ type: 'RobotChanged', data: { to: { ...terms, ...changes[0], ...changes[1] } } })
+    }
+  })
+
   it('of two processes that create robots of one name, or groups of one key, one is refused (20 rounds)', async () => {
-    const terms = { description: '', disabled: false, expiresAt: null, permissions: [], workloads: [] }
     const project = randomUUID()
     for (let round = 0; round < 20; round += 1) {
       const verifier = await sealer.seal(SECRETS, 'verifier')

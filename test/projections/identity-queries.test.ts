@@ -379,7 +379,7 @@ describe('identity in Postgres', () => {
             caseOf(robotsAggregate, { type: 'DeleteRobot', robot: known }),
           )
           // Its own stream tells neither its creation nor its end: rows from between decide as the last ones do.
-          if (!ended(known)) cases.push(caseOf((rows) => robotAggregate(rows, known), { type: 'ChangeRobot', terms }, creates(known)))
+          if (!ended(known)) cases.push(caseOf((rows) => robotAggregate(rows, known), { type: 'ChangeRobot', changes: terms }, creates(known)))
         } else if (event.type === 'ProjectCreated') {
           const { project: known, name } = event.data
           cases.push(

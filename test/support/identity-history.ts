@@ -271,7 +271,7 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
     [2, () => ofGroups({ type: 'DeleteGroup', group: someGroup() })],
     [8, createRobot],
     [2, () => ofRobots({ type: 'DeleteRobot', robot: someRobot() })],
-    [4, () => ofRobot(someRobot(), { type: 'ChangeRobot', terms: terms() })],
+    [4, () => ofRobot(someRobot(), { type: 'ChangeRobot', changes: terms() })],
     [2, async () => ofRobot(someRobot(), { type: 'RefreshSecret', verifier: await secret() })],
     [6, createProject],
     [2, deleteProject],

@@ -74,9 +74,7 @@ export async function createRobot(
 
 /** Changes a robot's terms; those that are not given stay. */
 export async function changeRobot(management: Management, asked: Asked, robot: RobotEntry, changes: Partial<RobotTerms>): Promise<Answer | Refused> {
-  const { description, disabled, expiresAt, permissions, workloads } = robot
-  const terms: RobotTerms = { description, disabled, expiresAt: expiresAt?.toISOString() ?? null, permissions: [...permissions], workloads: [...workloads], ...changes }
-  return done(await carryOut(management, asked, robotAggregate(management.decisionRows, robot.id), { type: 'ChangeRobot', terms }))
+  return done(await carryOut(management, asked, robotAggregate(management.decisionRows, robot.id), { type: 'ChangeRobot', changes }))
 }
 
 export async function deleteRobot(management: Management, asked: Asked, robot: RobotEntry): Promise<Answer | Refused> {

@@ -105,10 +105,11 @@ export const routes: readonly Route[] = [
       if (given.project?.id !== robot.project) return apiError(400, 'BAD_REQUEST', 'a robot of a project has its permissions there')
       const current = durationOf(robot)
       const days = body.duration === undefined || body.duration === null ? current : await daysOf(management, body.duration)
-      const expiresAt = days === current ? (robot.expiresAt?.toISOString() ?? null) : expiryAfter(days, robot.createdAt)
-      if (expiresAt !== null && typeof expiresAt !== 'string') return expiresAt
+      const expiresAt = days === current ? undefined : expiryAfter(days, robot.createdAt)
+      if (typeof expiresAt === 'object' && expiresAt !== null) return expiresAt
       // As with Harbor, whose clients leave out what is empty or false.
-      return changeRobot(management, asked, robot, { description: body.description ?? '', disabled: body.disable ?? false, expiresAt, permissions: given.permissions })
+      const changes = { description: body.description ?? '', disabled: body.disable ?? false, permissions: given.permissions, ...(expiresAt === undefined ? {} : { expiresAt }) }
+      return changeRobot(management, asked, robot, changes)
     },
   }),
 

@@ -62,7 +62,8 @@ export function decideRobots(state: RobotsState, command: RobotsCommand): readon
 
 const unknownRobot = reject('NOT_FOUND', 'there is no such robot')
 
-export type RobotCommand = { readonly type: 'ChangeRobot'; readonly terms: RobotTerms } | { readonly type: 'RefreshSecret'; readonly verifier: Sealed }
+/** What is not among `changes` stays as it is when it is decided, whoever changed it meanwhile. */
+export type RobotCommand = { readonly type: 'ChangeRobot'; readonly changes: Partial<RobotTerms> } | { readonly type: 'RefreshSecret'; readonly verifier: Sealed }
 
 export type RobotState = { readonly revision: number; readonly terms: RobotTerms | undefined }
 
@@ -83,5 +84,6 @@ export function evolveRobot(state: RobotState, event: Event<RobotFact>): RobotSt
 export function decideRobot({ terms }: RobotState, command: RobotCommand): readonly RobotFact[] | Rejection {
   if (terms === undefined) return unknownRobot
   if (command.type === 'RefreshSecret') return [RobotSecretRefreshed({ verifier: command.verifier })]
-  return isDeepStrictEqual(terms, command.terms) ? [] : [RobotChanged({ from: terms, to: command.terms })]
+  const to = { ...terms, ...command.changes }
+  return isDeepStrictEqual(terms, to) ? [] : [RobotChanged({ from: terms, to })]
 }

@@ -47,11 +47,15 @@ describe('one robot', () => {
   const disabled = { ...terms, disabled: true }
 
   it('changes, and says what it was; the same in another order of keys is the same', () => {
-    robot.given().when({ type: 'ChangeRobot', terms: disabled }).then(RobotChanged({ from: terms, to: disabled }))
-    robot.given(RobotChanged({ from: terms, to: disabled })).when({ type: 'ChangeRobot', terms: disabled }).then()
-    robot.given(RobotChanged({ from: terms, to: disabled })).when({ type: 'ChangeRobot', terms }).then(RobotChanged({ from: disabled, to: terms }))
+    robot.given().when({ type: 'ChangeRobot', changes: disabled }).then(RobotChanged({ from: terms, to: disabled }))
+    robot.given(RobotChanged({ from: terms, to: disabled })).when({ type: 'ChangeRobot', changes: disabled }).then()
+    robot.given(RobotChanged({ from: terms, to: disabled })).when({ type: 'ChangeRobot', changes: terms }).then(RobotChanged({ from: disabled, to: terms }))
     const { workloads, permissions, ...rest } = terms
-    robot.given().when({ type: 'ChangeRobot', terms: { workloads, ...rest, permissions } }).then()
+    robot.given().when({ type: 'ChangeRobot', changes: { workloads, ...rest, permissions } }).then()
+  })
+
+  it('keeps what somebody else changed meanwhile', () => {
+    robot.given(RobotChanged({ from: terms, to: disabled })).when({ type: 'ChangeRobot', changes: { description: 'pushes' } }).then(RobotChanged({ from: disabled, to: { ...disabled, description: 'pushes' } }))
   })
 
   it('gets a new secret each time', () => {
@@ -60,7 +64,7 @@ describe('one robot', () => {
 
   it('that is not there takes no command', () => {
     const gone = specification<RobotState, RobotCommand, RobotFact>({ initial: { revision: -1, terms: undefined }, evolve: evolveRobot, decide: decideRobot })
-    gone.given().when({ type: 'ChangeRobot', terms }).thenRefused('NOT_FOUND')
+    gone.given().when({ type: 'ChangeRobot', changes: terms }).thenRefused('NOT_FOUND')
     gone.given().when({ type: 'RefreshSecret', verifier: secret }).thenRefused('NOT_FOUND')
   })
 })
