@@ -52,6 +52,7 @@ export async function createRobot(
   robot: { readonly name: string; readonly project: ProjectRow | undefined; readonly secret: string | undefined; readonly terms: RobotTerms },
 ): Promise<Answer | Refused> {
   const { name, project, terms } = robot
+  if (await outlastsGiver(management, asked, terms)) return forWantOf({ resource: 'robot', action: 'create' }, outlasting, project?.id)
   const made = await givenOrMade(management, robot.secret)
   if ('refused' in made) return made
   const outcome = await carryOut(management, asked, robotsAggregate(management.decisionRows), {
@@ -70,6 +71,14 @@ export async function createRobot(
     expires_at: expirySeconds(expiresAt === null ? undefined : new Date(expiresAt)),
   }
   return { status: 201, body, headers: locationOf(asked, number) }
+}
+
+const outlasting = apiError(403, 'FORBIDDEN', 'a robot makes none that lasts longer than itself: give it a duration that ends before')
+
+/** Else a robot that is to end would go on by those that it made. */
+async function outlastsGiver({ identity }: Management, { subject }: Asked, { expiresAt }: RobotTerms): Promise<boolean> {
+  const end = subject.kind === 'robot' ? (await identity.robot(subject.id))?.expiresAt : undefined
+  return end !== undefined && (expiresAt === null || new Date(expiresAt) > end)
 }
 
 /** Changes a robot's terms; those that are not given stay. */

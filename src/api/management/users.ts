@@ -257,7 +257,7 @@ function isAdministrator(subject: Subject): boolean {
 
 /**
  * The user of a number, for somebody who is that user or may do this to all. To others each number is answered alike. What would make
- * one an administrator's equal (a password, a mail address) only administrators may change.
+ * one the equal of an administrator or auditor (a password, a mail address) only administrators may change.
  */
 async function userFor({ queries }: Management, { subject }: Asked, number: number, permission: { readonly resource: string; readonly action: string }): Promise<UserRow | ApiError> {
   const user = await queries().userByNumber(number)
@@ -265,7 +265,7 @@ async function userFor({ queries }: Management, { subject }: Asked, number: numb
   const beyond = forWantOf(permission, forbidden)
   if (!mayInSystem(subject, permission)) return beyond
   if (user === undefined) return noSuchUser
-  return user.administrator && permission.action !== 'read' && !isAdministrator(subject) ? beyond : user
+  return (user.administrator || user.auditor) && permission.action !== 'read' && !isAdministrator(subject) ? beyond : user
 }
 
 /** Who registers themselves waits as one does after as many wrong passwords: each try counts, by network, or one could make users without end. */

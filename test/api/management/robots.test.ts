@@ -107,7 +107,20 @@ describe('a robot of the system', () => {
     expect((await api.ask('GET', `/robots/${id}`)).body).toMatchObject({ creator_type: 'robot', creator_ref: maker.id })
   })
 
-  it('that manages users takes nothing that administrators have', async () => {
+  it('makes none that lasts longer than itself', async () => {
+    const permissions = [inProject('team', PULL, MAKE)]
+    const maker = await newRobot({ name: 'ending', level: 'system', permissions: [inSystem(MAKE), ...permissions], duration: 7 })
+    const create = (body: object) => api.ask('POST', '/robots', { as: maker, body: { level: 'project', permissions, ...body } })
+    const older = (body: object) => api.ask('POST', '/projects/team/robots', { as: maker, body: { access: [PULL], ...body } })
+    // 0: as the registry is set, which is 30 days.
+    for (const duration of [-1, 0, 7, 30]) expect([duration, (await create({ name: 'longer', duration })).status]).toEqual([duration, 403])
+    expect((await create({ name: 'everywhere-longer', level: 'system', duration: -1 })).status).toBe(403)
+    for (const expires of [-1, 0, maker.expires_at + 1]) expect([expires, (await older({ name: 'longer', expires_at: expires })).status]).toEqual([expires, 403])
+    expect((await create({ name: 'shorter', duration: 6 })).status).toBe(201)
+    expect((await older({ name: 'as-long', expires_at: maker.expires_at })).status).toBe(201)
+  })
+
+  it('that manages users takes nothing that administrators or auditors have', async () => {
     const access = ['create', 'update', 'delete', 'read', 'list'].map((action) => ({ resource: 'user', action }))
     const { name, secret } = await newRobot({ name: 'hr', level: 'system', permissions: [inSystem(...access)] })
     const id = await api.created('/users', { username: 'hired', email: 'hired@example.org', password: SECRET }, { name, secret })
@@ -116,6 +129,13 @@ describe('a robot of the system', () => {
     for (const [method, path, body] of [['PUT', '/users/1/password', { new_password: 'Other-than-before-1' }], ['PUT', '/users/1', { email: 'me@example.org' }], ['DELETE', '/users/1', undefined]] as const) {
       expect(await api.asked(method, path, { as: { name, secret }, body })).toBe('403 FORBIDDEN')
     }
+    const auditor = await api.created('/users', { username: 'auditor', email: 'auditor@example.org', password: SECRET })
+    const granted = await fetch(`${server.url}/api/varve/v1/users/${auditor}/auditor`, { method: 'PUT', headers: { Authorization: server.authorization }, body: '{"auditor":true}' })
+    expect(granted.status).toBe(200)
+    for (const [method, path, body] of [['PUT', `/users/${auditor}/password`, { new_password: 'Other-than-before-1' }], ['PUT', `/users/${auditor}`, { email: 'me@example.org' }], ['DELETE', `/users/${auditor}`, undefined]] as const) {
+      expect(await api.asked(method, path, { as: { name, secret }, body })).toBe('403 FORBIDDEN')
+    }
+    expect(await api.asked('GET', `/users/${auditor}`, { as: { name: 'auditor', secret: SECRET } })).toBe('200')
     expect(await api.asked('GET', '/users/current', { as: { name, secret } })).toBe('412 PRECONDITION')
     expect(await api.asked('DELETE', `/users/${id}`, { as: { name, secret } })).toBe('200')
   })
