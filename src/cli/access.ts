@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { soughtFor } from '../commands/access/grants.ts'
+import { ACTIONS } from '../commands/access/rights.ts'
 import type { Action } from '../commands/access/rights.ts'
 import { SETTINGS } from '../commands/settings/known.ts'
 import { parseRepositoryName, splitRepositoryName } from '../oci/names.ts'
@@ -21,7 +22,6 @@ import { outputGone, print } from './output.ts'
 import { printable, tableLine, widthsOf } from './table.ts'
 import { misused } from './usage.ts'
 
-const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 const PAGE = 500
 
 type Options = { readonly repository?: string; readonly action?: string; readonly user?: string; readonly robot?: string; readonly at?: string; readonly json?: boolean }

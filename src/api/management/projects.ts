@@ -117,8 +117,7 @@ export const routes: readonly Route[] = [
     answers: { 201: undefined },
     async handle(management, asked, { body }) {
       const { subject, request } = asked
-      const { project_creation_restriction: restriction } = await management.settings()
-      if (!mayCreateProject(subject, restriction === 'everyone')) return onlyAdministrators
+      if (!mayCreateProject(subject, await management.settings())) return onlyAdministrators
       const name = body.project_name ?? ''
       if (!isProjectName(name)) {
         return apiError(400, 'BAD_REQUEST', 'a project is named with lower-case letters and digits, and single separators (., _, __, -) between them; some names are paths of the registry')

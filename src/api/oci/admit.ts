@@ -4,7 +4,8 @@ import type { Refusal } from '../../oci/errors.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isReservedProject, splitRepositoryName } from '../../oci/names.ts'
 import type { RepositoryName, Tag } from '../../oci/names.ts'
-import { mayCreateProject, mayDelete, mayPull, mayPush } from '../../commands/access/rights.ts'
+import { may, mayCreateProject, mayPull } from '../../commands/access/rights.ts'
+import type { Action } from '../../commands/access/rights.ts'
 import { projectsAggregate } from '../../commands/project/aggregate.ts'
 import { covers } from '../../identity/tokens/scope.ts'
 import { repositoryKey } from '../../ports/streams.ts'
@@ -17,10 +18,7 @@ import type { Registry } from '../registry.ts'
 import type { RepositoryExchange } from './exchange.ts'
 import { neededFor, unauthorized } from './challenge.ts'
 
-export type Action = 'pull' | 'push' | 'delete'
 export type Admitted = { readonly key: RepositoryKey; readonly project: ProjectRow }
-
-const QUESTIONS = { pull: mayPull, push: mayPush, delete: mayDelete } as const
 
 /**
  * Lets a request through to a repository, or says why not. Where the caller may not even pull, the answer is `hidden`, the same as for a
@@ -42,7 +40,7 @@ export async function admit(
     refuse('scope')
     return unauthorized(registry, { needed: neededFor(name, action), error: 'insufficient_scope' })
   }
-  if (project !== undefined && QUESTIONS[action](subject, project, what, registry.now())) return admitted(project, name)
+  if (project !== undefined && may(action, subject, project, what, registry.now())) return admitted(project, name)
   if (subject.kind === 'anonymous') return unauthorized(registry, { needed: neededFor(name, action) })
   if (project !== undefined) refuse('role')
   return project !== undefined && mayPull(subject, project, what, registry.now()) ? refusal('DENIED') : hidden
@@ -83,7 +81,7 @@ async function findForPush(registry: Registry, exchange: RepositoryExchange, wha
   const { project } = splitRepositoryName(name)
   // Another may have made it since it was looked for.
   if ((await registry.identity.project(project)) !== undefined) return admit(registry, exchange, 'push', what, denied)
-  if (!mayCreateProject(subject, (await registry.settings()).project_creation_restriction === 'everyone')) {
+  if (!mayCreateProject(subject, await registry.settings())) {
     noteRefusal(registry, exchange, { reason: 'role', action: 'project:create' })
     return denied
   }

@@ -1,4 +1,4 @@
-import { mayCreateProject, mayDelete, mayPull, mayPush } from '../../commands/access/rights.ts'
+import { ACTIONS, may, mayCreateProject } from '../../commands/access/rights.ts'
 import type { ProjectAccess, Subject } from '../../commands/access/rights.ts'
 import { isReservedProject, parseRepositoryName, splitRepositoryName } from '../../oci/names.ts'
 import type { Access } from '../../identity/tokens/scope.ts'
@@ -6,9 +6,6 @@ import type { Registry } from '../registry.ts'
 
 /** What may be done here may be done in every project, and so also where there is none yet. */
 const ANY_PROJECT: ProjectAccess = { id: '', visibility: 'private', members: new Map() }
-
-const QUESTIONS = { pull: mayPull, push: mayPush, delete: mayDelete } as const
-const ACTIONS = ['pull', 'push', 'delete'] as const
 
 /**
  * What somebody gets of what they ask a token for: of each resource the actions that their role allows, as it is now, and nothing of one
@@ -27,9 +24,9 @@ async function onRepository({ identity, settings, now }: Pick<Registry, 'identit
   const wanted = ACTIONS.filter((action) => asked.actions.includes(action))
   const projectName = splitRepositoryName(name).project
   const project = await identity.project(projectName)
-  const allowed = wanted.filter((action) => QUESTIONS[action](subject, project ?? ANY_PROJECT, undefined, now()))
+  const allowed = wanted.filter((action) => may(action, subject, project ?? ANY_PROJECT, undefined, now()))
   if (project !== undefined || allowed.length > 0) return allowed
-  const creates = wanted.includes('push') && !isReservedProject(projectName) && mayCreateProject(subject, (await settings()).project_creation_restriction === 'everyone')
+  const creates = wanted.includes('push') && !isReservedProject(projectName) && mayCreateProject(subject, await settings())
   return creates ? wanted.filter((action) => action !== 'delete') : []
 }
 

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { soughtFor } from '../../commands/access/grants.ts'
-import { mayInProject, mayInSystem } from '../../commands/access/rights.ts'
+import { ACTIONS, mayInProject, mayInSystem } from '../../commands/access/rights.ts'
 import type { Action, Subject } from '../../commands/access/rights.ts'
 import { parseRepositoryName, splitRepositoryName } from '../../oci/names.ts'
 import { parsePosition } from '../../ports/position.ts'
@@ -15,7 +15,6 @@ import { apiError, forWantOf, route } from '../management/route.ts'
 import type { Answer, ApiError, Route } from '../management/route.ts'
 import { recordable } from './recordable.ts'
 
-const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 const MAX_PAGE = 500
 const READ = { resource: 'access', action: 'read' }
 

@@ -2,6 +2,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/names.ts'
 import type { Member, Role, Visibility } from '../project/events.ts'
 import type { RobotPermission } from '../robot/events.ts'
+import type { SettingValues } from '../settings/known.ts'
 import { MATRIX, SYSTEM_AUDITOR, allows } from './roles.ts'
 import type { Matrix, Permission } from './roles.ts'
 
@@ -88,7 +89,8 @@ function reaches(own: RobotPermission, given: RobotPermission): boolean {
 }
 
 /** What is done to a repository's content. */
-export type Action = 'pull' | 'push' | 'delete'
+export const ACTIONS = ['pull', 'push', 'delete'] as const
+export type Action = (typeof ACTIONS)[number]
 
 /** What each takes. */
 export const NEEDED: Readonly<Record<Action, Permission>> = {
@@ -113,8 +115,15 @@ export function mayDelete(subject: Subject, project: ProjectAccess, _what: Diges
   return mayInProject(subject, project, NEEDED.delete)
 }
 
-/** `everyone`: whether the registry lets every user create projects, or administrators only. */
-export function mayCreateProject(subject: Subject, everyone: boolean): boolean {
+const QUESTIONS = { pull: mayPull, push: mayPush, delete: mayDelete } as const
+
+/** The one of them that an action takes. */
+export function may(action: Action, subject: Subject, project: ProjectAccess, what: Digest | Tag | undefined, now: Date): boolean {
+  return QUESTIONS[action](subject, project, what, now)
+}
+
+/** By the settings of now: they let every user create projects, or administrators only. */
+export function mayCreateProject(subject: Subject, { project_creation_restriction: restriction }: Pick<SettingValues, 'project_creation_restriction'>): boolean {
   const asked = { resource: 'project', action: 'create' }
-  return mayInSystem(subject, asked) || (subject.kind === 'user' && everyone)
+  return mayInSystem(subject, asked) || (subject.kind === 'user' && restriction === 'everyone')
 }
