@@ -1,9 +1,10 @@
 import type { Pool } from 'pg'
-import type { PullsRecorded } from '../commands/activity/events.ts'
+import { pullOf } from '../commands/activity/events.ts'
+import type { PullsData } from '../commands/activity/events.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/names.ts'
 import type { EventLog } from '../ports/event-log.ts'
-import type { FactOf, Recorded } from '../ports/event.ts'
+import type { Recorded } from '../ports/event.ts'
 import { comparePositions, position, positionLog, positionNumber } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import type { RepositoryKey } from '../ports/streams.ts'
@@ -217,15 +218,12 @@ export async function* pullsOfLog(
   }
 }
 
-async function pullsOfEvent(recorded: Recorded, data: FactOf<typeof PullsRecorded>['data'], openPrivate: Reads['openPrivate']): Promise<AuditEntry[]> {
+async function pullsOfEvent(recorded: Recorded, data: PullsData, openPrivate: Reads['openPrivate']): Promise<AuditEntry[]> {
   const callers = await Promise.all(
     data.callers.map(async (caller) => ({ ...caller, opened: caller.private === undefined ? undefined : await openPrivate(caller.private) })),
   )
-  return data.pulls.map((pull, index) => {
-    const [callerIndex, artifactIndex, milliseconds, requestId, reference = null, method = null, status = null, range = null] = pull
-    const caller = callers[callerIndex]
-    const artifact = data.artifacts[artifactIndex]
-    if (caller === undefined || artifact === undefined) throw new Error(`pull ${recorded.event.id}.${index} names no caller or artifact`)
+  return data.pulls.map((row, index) => {
+    const { caller, artifact, milliseconds, request, reference, method, status, range } = pullOf(row, data, callers)
     return {
       position: recorded.position,
       index,
@@ -238,12 +236,12 @@ async function pullsOfEvent(recorded: Recorded, data: FactOf<typeof PullsRecorde
       who: { kind: caller.kind, id: caller.subject, name: caller.opened?.name },
       address: caller.opened?.address,
       userAgent: caller.opened?.userAgent,
-      requestId,
+      requestId: request,
       pull: {
         artifact: artifact.blob === true ? 'blob' : 'manifest',
         reference: reference ?? artifact.digest,
-        method: method ?? 'GET',
-        status: status ?? 200,
+        method,
+        status,
         ...(range === null ? {} : { range }),
       },
     }

@@ -1,3 +1,4 @@
+import { pullOf } from '../commands/activity/events.ts'
 import type { PullsData } from '../commands/activity/events.ts'
 import type { Recorded } from '../ports/event.ts'
 import { positionNumber } from '../ports/position.ts'
@@ -49,18 +50,15 @@ function changesOf(recorded: Recorded, at: number, data: PullsData, context: Fol
   const pos = positionNumber(recorded.position)
   const changes: Change[] = callers.map(({ change }) => change)
   for (const [idx, pull] of data.pulls.entries()) {
-    const [callerIndex, artifactIndex, milliseconds, request, reference = null, method = null, status = null] = pull
-    const caller = callers[callerIndex]
-    const artifact = data.artifacts[artifactIndex]
-    if (caller === undefined || artifact === undefined) throw new Error(`pull ${recorded.event.id}.${idx} names no caller or artifact`)
+    const { caller, artifact, milliseconds, request, reference, method, status } = pullOf(pull, data, callers)
     const { repository, digest } = artifact
     const when = new Date(at + milliseconds).toISOString()
     const blob = artifact.blob === true
     const head = method === 'HEAD'
     if (!blob) {
-      changes.push(put(pullRows, { pos, idx, at: when, repository, digest, reference, caller: caller.caller, request, head, status: status ?? 200 }))
+      changes.push(put(pullRows, { pos, idx, at: when, repository, digest, reference, caller: caller.caller, request, head, status }))
     }
-    if (!head && (status === null || status === 200 || (blob && status === 206))) {
+    if (!head && (status === 200 || (blob && status === 206))) {
       changes.push({ kind: 'add', table: counters, key: { repository, digest, blob }, count: ONE, latest: { last_pulled: when } })
     }
   }

@@ -49,6 +49,33 @@ export const PullsRecorded = eventType(
 export type PullsData = FactOf<typeof PullsRecorded>['data']
 export type PullRow = PullsData['pulls'][number]
 
+/** A pull as it was, with what is usual put in. */
+export type PullRead<C> = {
+  readonly caller: C
+  readonly artifact: PullsData['artifacts'][number]
+  /** After the event's `at`. */
+  readonly milliseconds: number
+  readonly request: string
+  /** As asked; null: the digest. */
+  readonly reference: string | null
+  readonly method: string
+  readonly status: number
+  /** Null: all of it. */
+  readonly range: string | null
+}
+
+/**
+ * What a row of an event says. `callers`: what the reader has for each of the event's. Throws where it names none of them, or no artifact.
+ * A row at a time: folding a million of them makes no lists.
+ */
+export function pullOf<C extends object>(pull: PullRow, { artifacts }: Pick<PullsData, 'artifacts'>, callers: readonly C[]): PullRead<C> {
+  const [callerIndex, artifactIndex, milliseconds, request, reference = null, method, status, range = null] = pull
+  const caller = callers[callerIndex]
+  const artifact = artifacts[artifactIndex]
+  if (caller === undefined || artifact === undefined) throw new Error(`pull ${request} names no caller or artifact`)
+  return { caller, artifact, milliseconds, request, reference, method: method ?? 'GET', status: status ?? 200, range }
+}
+
 /** By what somebody logged in. */
 export const LOGIN_WAYS = ['password', 'cli-secret', 'robot-secret', 'directory', 'refresh-token', 'sign-on', 'workload-token'] as const
 
