@@ -5,12 +5,10 @@ import type { Action } from '../commands/access/rights.ts'
 import { SETTINGS } from '../commands/settings/known.ts'
 import { parseRepositoryName, splitRepositoryName } from '../oci/names.ts'
 import type { RepositoryName } from '../oci/names.ts'
-import { parsePosition } from '../ports/position.ts'
-import type { Position } from '../ports/position.ts'
-import { parseTime } from '../ports/time.ts'
+import { boundOf } from '../ports/bound.ts'
 import { reachDocument, whoDocument } from '../projections/access-documents.ts'
 import type { AnswerHead } from '../projections/access-documents.ts'
-import { accessQueries, momentOf } from '../projections/access-queries.ts'
+import { accessQueries, momentOf, subjectNamed } from '../projections/access-queries.ts'
 import type { AccessQueries, CouldHave, Found, GrantFound, Moment, Reached, SubjectThen } from '../projections/access-queries.ts'
 import { identityQueries } from '../projections/identity-queries.ts'
 import { catalogueGroup } from '../projections/read-models.ts'
@@ -45,14 +43,15 @@ async function answer(opened: Opened, options: Options): Promise<number> {
   if (user !== undefined && robot !== undefined) misused('--user and --robot exclude each other')
   if (repository !== undefined && action === undefined) misused(`--repository needs an --action: ${ACTIONS.join(', ')}`)
   const name = repository === undefined ? undefined : repositoryOf(repository)
-  const asked = at === undefined ? undefined : timeOf(at)
+  const bound = at === undefined ? { at } : await boundOf(opened.log, at)
+  if ('refused' in bound) misused(`--at: ${bound.reason}`)
   const actions = action === undefined ? ACTIONS : [actionOf(action)]
 
   const head = (await opened.log.head()) ?? misused('the log is empty')
   const schema = await caughtUp(opened, catalogueGroup, head)
   const rows = createRows(opened.pool, () => schema)
   const queries = accessQueries(rows)
-  const moment = await momentOf(opened.log, queries, asked, head, new Date())
+  const moment = await momentOf(opened.log, queries, bound.at, head, new Date())
   if ('refused' in moment) misused(`--at: ${moment.reason}`)
   const show = json === true ? printJson : printTable
   const subject = user === undefined && robot === undefined ? undefined : await subjectThen(rows, queries, options, moment)
@@ -80,10 +79,6 @@ function repositoryOf(text: string): RepositoryName {
   return parseRepositoryName(text) ?? misused(`--repository: ${text} is no repository's name, such as team/app`)
 }
 
-function timeOf(text: string): Position | Date {
-  return parsePosition(text) ?? parseTime(text) ?? misused(`--at: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
-}
-
 function actionOf(text: string): Action {
   return ACTIONS.find((each) => each === text) ?? misused(`--action is one of ${ACTIONS.join(', ')}, not ${text}`)
 }
@@ -93,15 +88,12 @@ async function projectThen(queries: AccessQueries, repository: RepositoryName, m
   return { id: (await queries.projectThen(name, moment)) ?? misused(`--repository: there was no project ${name} then`), name }
 }
 
-async function subjectThen(rows: Rows, queries: AccessQueries, { user, robot = '' }: Options, moment: Moment): Promise<SubjectThen> {
-  if (user === undefined) {
-    const prefix = await robotPrefix(rows)
-    const name = robot.startsWith(prefix) ? robot.slice(prefix.length) : robot
-    return (await queries.robotThen(name, moment)) ?? misused(`--robot: there was no robot ${robot} then`)
-  }
-  const [found, other] = await queries.usersThen(user, moment)
-  if (other !== undefined) misused(`--user: two users of then have had the name ${user}: ask by id`)
-  return found ?? misused(`--user: there was no user ${user} then`)
+async function subjectThen(rows: Rows, queries: AccessQueries, options: Options, moment: Moment): Promise<SubjectThen> {
+  const { user, robot } = options
+  const found = await subjectNamed(queries, await robotPrefix(rows), options, moment)
+  if (found === 'ambiguous') misused(`--user: two users of then have had the name ${user}: ask by id`)
+  if (found === 'unknown') misused(user === undefined ? `--robot: there was no robot ${robot} then` : `--user: there was no user ${user} then`)
+  return found
 }
 
 async function robotPrefix(rows: Rows): Promise<string> {

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { parseDigest } from '../oci/digest.ts'
 import { parseRepositoryName, parseTag, splitRepositoryName } from '../oci/names.ts'
-import { comparePositions, parsePosition } from '../ports/position.ts'
+import { boundOf } from '../ports/bound.ts'
+import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
 import { repositoryKey, splitRepositoryKey } from '../ports/streams.ts'
-import { parseTime } from '../ports/time.ts'
 import { AUDIT_CODES } from '../projections/audit.ts'
 import type { NamedEntry } from '../projections/audit-documents.ts'
 import { auditPage, projectId, projectNames, pullsOfLog } from '../projections/audit-queries.ts'
@@ -150,8 +150,8 @@ async function filterOf(opened: Opened, options: Options, end: Position | undefi
     ...(action === undefined ? {} : { action }),
     ...(tag === undefined ? {} : { tag: parseTag(tag) ?? misused(`--tag: ${tag} is no tag`) }),
     ...(digest === undefined ? {} : { digest: parseDigest(digest) ?? misused(`--digest: ${digest} is no digest, such as sha256:<64 lower-case hex digits>`) }),
-    ...(since === undefined ? {} : { since: await boundOf(opened, '--since', since) }),
-    ...(until === undefined ? {} : { until: await boundOf(opened, '--until', until) }),
+    ...(since === undefined ? {} : { since: await bound(opened, '--since', since) }),
+    ...(until === undefined ? {} : { until: await bound(opened, '--until', until) }),
     ...(repository === undefined ? {} : { repository: await repositoryOf(opened, repository, end) }),
   }
 }
@@ -163,10 +163,7 @@ async function repositoryOf(opened: Opened, text: string, end: Position | undefi
   return repositoryKey(id ?? misused(`--repository: there is no project ${project}`), path)
 }
 
-async function boundOf({ log }: Opened, option: string, text: string): Promise<Position | Date> {
-  if (parsePosition(text) !== undefined) {
-    const resolved = await log.resolve(text)
-    return resolved.status === 'resolved' ? resolved.position : misused(`${option}: ${resolved.reason}`)
-  }
-  return parseTime(text) ?? misused(`${option}: ${text} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
+async function bound({ log }: Opened, option: string, text: string): Promise<Position | Date> {
+  const found = await boundOf(log, text)
+  return 'refused' in found ? misused(`${option}: ${found.reason}`) : found.at
 }

@@ -276,28 +276,41 @@ function sinceOf(pos: string, { at, stream, revision, id, actor_kind: kind, acto
   return { position: position(log, pos), time: new Date(`${at}Z`), stream, revision, event: id, actor: { kind, id: actor, name: name ?? undefined } }
 }
 
+/**
+ * The one user or robot who lived then and is named, by an id, a name, or the name that a robot logs in with, `prefix` before it. Else why
+ * there is none: `unknown`, or `ambiguous` where two users of then have had the name.
+ */
+export async function subjectNamed(
+  queries: Pick<AccessQueries, 'usersThen' | 'robotThen'>,
+  prefix: string,
+  { user, robot = '' }: { readonly user?: string; readonly robot?: string },
+  moment: Moment,
+): Promise<SubjectThen | 'unknown' | 'ambiguous'> {
+  if (user === undefined) return (await queries.robotThen(robot.startsWith(prefix) ? robot.slice(prefix.length) : robot, moment)) ?? 'unknown'
+  const [found, other] = await queries.usersThen(user, moment)
+  return other === undefined ? (found ?? 'unknown') : 'ambiguous'
+}
+
 /** Why a moment cannot be asked about. */
 export type NoMoment = { readonly refused: true; readonly reason: string }
 
 /**
- * The moment that a question means; undefined: now. `head` is the log's, which the read models have passed.
+ * The moment that a question means, by a position of this log or a time; undefined: now. `head` is the log's, which the read models have
+ * passed.
  *
  * A time means all that had happened by then in the order of time. A position's own time is that of its event, or, where its writer's
  * clock stood behind, that of the last event before it that rights rest on.
  */
 export async function momentOf(
-  log: Pick<EventLog, 'resolve' | 'readAll'>,
+  log: Pick<EventLog, 'readAll'>,
   queries: Pick<AccessQueries, 'lastRightEvent'>,
   at: Position | Date | undefined,
   head: Position,
   now: Date,
 ): Promise<Moment | NoMoment> {
   if (typeof at === 'string') {
-    const resolved = await log.resolve(at)
-    if (resolved.status === 'refused') return { refused: true, reason: resolved.reason }
-    const { position: asked } = resolved
-    const [last, own] = [await queries.lastRightEvent(asked), await timeAt(log, asked)]
-    return { position: asked, time: last === undefined || last.at < own ? own : last.at }
+    const [last, own] = [await queries.lastRightEvent(at), await timeAt(log, at)]
+    return { position: at, time: last === undefined || last.at < own ? own : last.at }
   }
   const newest = await queries.lastRightEvent(head)
   // What was written by a clock that is a little ahead is so already.

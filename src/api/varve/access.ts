@@ -3,11 +3,11 @@ import { soughtFor } from '../../commands/access/grants.ts'
 import { ACTIONS, mayInProject, mayInSystem } from '../../commands/access/rights.ts'
 import type { Action, Subject } from '../../commands/access/rights.ts'
 import { parseRepositoryName, splitRepositoryName } from '../../oci/names.ts'
-import { parsePosition } from '../../ports/position.ts'
+import { boundOf } from '../../ports/bound.ts'
 import { folded } from '../../ports/same-name.ts'
 import { parseTime } from '../../ports/time.ts'
 import { reachDocument, whoDocument } from '../../projections/access-documents.ts'
-import { momentOf } from '../../projections/access-queries.ts'
+import { momentOf, subjectNamed } from '../../projections/access-queries.ts'
 import type { CouldHave, Moment, SubjectThen } from '../../projections/access-queries.ts'
 import type { Management } from '../management/management.ts'
 import { forbidden } from '../management/refusals.ts'
@@ -172,29 +172,24 @@ function ownId(asker: Subject, user: string | undefined): string | undefined {
   return user.toLowerCase() === asker.id || folded(user) === folded(asker.name) ? asker.id : undefined
 }
 
-async function subjectAsked({ queries, settings }: Management, { user, robot = '' }: Asked, moment: Moment): Promise<SubjectThen | ApiError> {
-  if (user === undefined) {
-    const { robot_name_prefix: prefix } = await settings()
-    const name = robot.startsWith(prefix) ? robot.slice(prefix.length) : robot
-    return (await queries().robotThen(name, moment)) ?? apiError(404, 'NOT_FOUND', 'there was no such robot then')
-  }
-  const [found, other] = await queries().usersThen(user, moment)
-  if (other !== undefined) return apiError(409, 'CONFLICT', 'two users of then have had this name: ask by id')
-  return found ?? apiError(404, 'NOT_FOUND', 'there was no such user then')
+async function subjectAsked({ queries, settings }: Management, asked: Asked, moment: Moment): Promise<SubjectThen | ApiError> {
+  const found = await subjectNamed(queries(), (await settings()).robot_name_prefix, asked, moment)
+  if (found === 'ambiguous') return apiError(409, 'CONFLICT', 'two users of then have had this name: ask by id')
+  return found === 'unknown' ? apiError(404, 'NOT_FOUND', `there was no such ${asked.user === undefined ? 'robot' : 'user'} then`) : found
 }
 
 /** The moment that is asked about, once all that had happened by now can be read. A page after the first is of the moment of the first. */
 async function momentAsked({ log, queries, visible, now }: Management, at: string | undefined, cursor: Cursor | undefined): Promise<Moment | ApiError> {
+  const bound = at === undefined ? { at } : await boundOf(log, at)
+  if ('refused' in bound) return wrong(`at: ${bound.reason}`)
   const head = await log.head()
   if (head === undefined || !(await visible(head))) return apiError(503, 'UNAVAILABLE', 'the read models are behind: ask again')
   if (cursor !== undefined) {
     const resolved = await log.resolve(cursor.position)
     return resolved.status === 'resolved' ? { position: resolved.position, time: cursor.time } : wrong(resolved.reason)
   }
-  const asked = at === undefined ? undefined : (parsePosition(at) ?? parseTime(at))
-  if (at !== undefined && asked === undefined) return wrong('at is neither a time, such as 2026-11-01T12:00:00Z, nor a position')
-  const moment = await momentOf(log, queries(), asked, head, now())
-  return 'refused' in moment ? wrong(moment.reason) : moment
+  const moment = await momentOf(log, queries(), bound.at, head, now())
+  return 'refused' in moment ? wrong(`at: ${moment.reason}`) : moment
 }
 
 type Cursor = { readonly position: string; readonly time: Date; readonly keys: readonly string[] }

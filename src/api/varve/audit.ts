@@ -2,10 +2,8 @@ import { Type } from '@sinclair/typebox'
 import { usersAggregate } from '../../commands/user/aggregate.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { parseRepositoryName, parseTag, splitRepositoryName } from '../../oci/names.ts'
-import { parsePosition } from '../../ports/position.ts'
-import type { Position } from '../../ports/position.ts'
+import { boundOf } from '../../ports/bound.ts'
 import { repositoryKey } from '../../ports/streams.ts'
-import { parseTime } from '../../ports/time.ts'
 import { AUDIT_CODES } from '../../projections/audit.ts'
 import { auditDocument, auditLines } from '../../projections/audit-documents.ts'
 import { auditCursor } from '../../projections/audit-queries.ts'
@@ -120,9 +118,10 @@ async function filterOf(management: Management, query: Sought, project: ProjectR
   const name = query.repository === undefined ? undefined : parseRepositoryName(query.repository)
   if (query.repository !== undefined && name === undefined) return wrong("repository is no repository's name, such as team/app")
   if (name !== undefined && splitRepositoryName(name).project !== project?.name) return wrong('the repository is of another project')
-  const [since, until] = [await boundOf(management, 'since', query.since), await boundOf(management, 'until', query.until)]
-  if (isError(since)) return since
-  if (isError(until)) return until
+  const since = query.since === undefined ? undefined : await boundOf(management.log, query.since)
+  if (since !== undefined && 'refused' in since) return wrong(`since: ${since.reason}`)
+  const until = query.until === undefined ? undefined : await boundOf(management.log, query.until)
+  if (until !== undefined && 'refused' in until) return wrong(`until: ${until.reason}`)
   return {
     ...(query.actor === undefined ? {} : { actor: query.actor }),
     ...(query.action === undefined ? {} : { action: query.action }),
@@ -130,20 +129,9 @@ async function filterOf(management: Management, query: Sought, project: ProjectR
     ...(project === undefined ? {} : { project: project.id }),
     ...(tag === undefined ? {} : { tag }),
     ...(digest === undefined ? {} : { digest }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
+    ...(since === undefined ? {} : { since: since.at }),
+    ...(until === undefined ? {} : { until: until.at }),
   }
-}
-
-function isError(value: Position | Date | undefined | ApiError): value is ApiError {
-  return typeof value === 'object' && 'refused' in value
-}
-
-async function boundOf({ log }: Management, name: string, text: string | undefined): Promise<Position | Date | undefined | ApiError> {
-  if (text === undefined) return undefined
-  if (parsePosition(text) === undefined) return parseTime(text) ?? wrong(`${name} is neither a time, such as 2026-11-01T12:00:00Z, nor a position`)
-  const resolved = await log.resolve(text)
-  return resolved.status === 'resolved' ? resolved.position : wrong(`${name}: ${resolved.reason}`)
 }
 
 /** `<position>`, or `<position>.<index>`. */

@@ -8,7 +8,7 @@ import { MemberAdded, MemberRemoved, MemberRoleChanged, ProjectCreated, ProjectD
 import type { Role } from '../../../src/commands/project/events.ts'
 import { RobotCreated } from '../../../src/commands/robot/events.ts'
 import { sealPerson } from '../../../src/commands/user/aggregate.ts'
-import { AuditorGranted, UserCreated, UserDeleted, UserGroupsChanged } from '../../../src/commands/user/events.ts'
+import { AuditorGranted, PersonChanged, UserCreated, UserDeleted, UserGroupsChanged } from '../../../src/commands/user/events.ts'
 import { makeArgon2Verifier } from '../../../src/identity/passwords/schemes.ts'
 import type { Fact } from '../../../src/ports/event.ts'
 import type { EventLog } from '../../../src/ports/event-log.ts'
@@ -204,6 +204,19 @@ describe('questions about access', () => {
     expect((await ask('admin', { user: 'ben' })).status).toBe(404)
     expect(inWords(await answered('admin', { repository: 'team/app', action: 'push', user: 'ben', at: at['ben is developer'] ?? '' }))).toEqual(['user ben member developer'])
     await happens('late leaves', streams.project(idOf('team')), MemberRemoved({ member: { kind: 'user', id: idOf('late') }, role: 'guest' }))
+  })
+
+  it('want an id where two users of then have had the name', async () => {
+    for (const name of ['fay', 'gus']) await createUser(name)
+    await happens('fay leaves', streams.users, UserDeleted({ user: idOf('fay') }))
+    const [from, to] = [await sealPerson(sealer, idOf('gus'), { name: 'gus' }), await sealPerson(sealer, idOf('gus'), { name: 'fay' })]
+    await happens('gus is called fay', streams.users, PersonChanged({ user: idOf('gus'), from: from.sealed, to: to.sealed }))
+    const both = at['gus'] ?? ''
+    expect((await ask('admin', { user: 'fay', at: both })).status).toBe(409)
+    expect((await ask('admin', { user: idOf('fay'), at: both })).status).toBe(200)
+    expect((await ask('admin', { user: 'fay' })).status).toBe(200)
+    const { code, stderr } = await server.varve('access', '--user', 'fay', '--at', both)
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('two users of then have had the name fay') as unknown })
   })
 
   it.each([
