@@ -4,9 +4,9 @@ import { parseRepositoryName, parseTag, splitRepositoryName } from '../oci/names
 import { boundOf } from '../ports/bound.ts'
 import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
-import { repositoryKey, splitRepositoryKey } from '../ports/streams.ts'
+import { repositoryKey } from '../ports/streams.ts'
 import { AUDIT_CODES } from '../projections/audit.ts'
-import type { NamedEntry } from '../projections/audit-documents.ts'
+import { named } from '../projections/audit-documents.ts'
 import { auditPage, projectId, projectNames, pullsOfLog } from '../projections/audit-queries.ts'
 import type { AuditCursor, AuditEntry, AuditFilter } from '../projections/audit-queries.ts'
 import { catalogueGroup, isVersionGone, trailGroup } from '../projections/read-models.ts'
@@ -58,14 +58,14 @@ async function printTrail(opened: Opened, options: Options): Promise<number> {
   const printer = options.json === true ? jsonPrinter() : options.csv === true ? csvPrinter() : tablePrinter(process.stdout.columns)
   const end = await log.head()
   const filter = await filterOf(opened, options, end)
-  let page: NamedEntry[] = []
+  let page: AuditEntry[] = []
   let printed = 0
+  const namesOf = nameReader(opened, end)
   const flush = async (): Promise<void> => {
-    await print(printer.lines(page))
+    await print(printer.lines(await named(page, namesOf)))
     page = []
   }
   await print(printer.head)
-  const named = namer(opened)
   if (end !== undefined) {
     for await (const entry of entries(opened, filter, end, options.blobs === true)) {
       if (outputGone()) return 0
@@ -74,7 +74,7 @@ async function printTrail(opened: Opened, options: Options): Promise<number> {
         process.stderr.write(`varve: there is more than ${limit} entries: raise --limit, or look from --since ${entry.position} on\n`)
         return 0
       }
-      page.push(await named(entry))
+      page.push(entry)
       printed += 1
       if (page.length === PAGE) await flush()
     }
@@ -121,17 +121,14 @@ async function* merged(first: AsyncGenerator<AuditEntry>, second: AsyncGenerator
   }
 }
 
-/** Puts names in the place of project ids. */
-function namer(opened: Opened): (entry: AuditEntry) => Promise<NamedEntry> {
+/** The names of projects by their ids, each looked up once, as they are at `end`. */
+function nameReader(opened: Opened, end: Position | undefined): (ids: readonly string[]) => Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>()
-  return async (entry) => {
-    if (entry.repository === undefined) return { ...entry, repositoryName: undefined }
-    const { project: id, path } = splitRepositoryKey(entry.repository)
-    if (!names.has(id)) {
-      const schema = await caughtUp(opened, catalogueGroup, entry.position)
-      for (const [each, name] of await projectNames(opened.pool, schema, [id])) names.set(each, name)
-    }
-    return { ...entry, repositoryName: `${names.get(id) ?? id}/${path}` }
+  return async (ids) => {
+    const unknown = ids.filter((id) => !names.has(id))
+    if (end === undefined || unknown.length === 0) return names
+    for (const [id, name] of await projectNames(opened.pool, await caughtUp(opened, catalogueGroup, end), unknown)) names.set(id, name)
+    return names
   }
 }
 

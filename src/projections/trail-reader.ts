@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import type { EventLog } from '../ports/event-log.ts'
 import { comparePositions } from '../ports/position.ts'
 import type { Position } from '../ports/position.ts'
+import { named } from './audit-documents.ts'
 import type { NamedEntry } from './audit-documents.ts'
 import { auditPage, projectNames } from './audit-queries.ts'
 import type { AuditCursor, AuditFilter } from './audit-queries.ts'
@@ -54,19 +55,8 @@ export function createTrailReader(options: {
       return patiently(async () => {
         const version = schema()
         const entries = await auditPage(pool, version, filter, { ...range, pulls: true })
-        const ids = entries.flatMap(({ repository }) => (repository === undefined ? [] : [splitKey(repository).project]))
-        const names = await projectNames(pool, version, [...new Set(ids)])
-        return entries.map((entry) => {
-          if (entry.repository === undefined) return { ...entry, repositoryName: undefined }
-          const { project, path } = splitKey(entry.repository)
-          return { ...entry, repositoryName: `${names.get(project) ?? project}/${path}` }
-        })
+        return named(entries, (ids) => projectNames(pool, version, ids))
       })
     },
   }
-}
-
-function splitKey(key: string): { readonly project: string; readonly path: string } {
-  const slash = key.indexOf('/')
-  return { project: key.slice(0, slash), path: key.slice(slash + 1) }
 }
