@@ -4,6 +4,7 @@ import type { DecisionRows } from '../ports/decision-rows.ts'
 import type { Sealed } from '../ports/key-store.ts'
 import { streams } from '../ports/streams.ts'
 import { VERIFIER_KID } from './identity.ts'
+import { isMember } from './project-queries.ts'
 import type { Rows } from './versioned-queries.ts'
 
 /** A project that lives, with all that rights rest on. */
@@ -17,7 +18,7 @@ export type ProjectRow = {
   readonly deletion: string | undefined
   readonly createdAt: Date
   readonly updatedAt: Date
-  /** By `user:<id>` or `group:<id>`. */
+  /** By `memberKey`. */
   readonly members: ReadonlyMap<string, Role>
 }
 
@@ -85,10 +86,8 @@ type SetRow = { revision: string | null; last: number | null }
 
 /** The queries of who there is and who may do what. Each is one statement, and so one snapshot. */
 export function identityQueries(rows: Rows) {
-  /** What was given to a group ends with it. */
   const projectColumns = (schema: string): string =>
-    `p.*, (select json_object_agg(m.member, m.role) from ${schema}.members m where m.project = p.id and m.role is not null
-       and not exists (select 1 from ${schema}.groups g where 'group:' || g.id = m.member and not g.live)) as members`
+    `p.*, (select json_object_agg(m.member, m.role) from ${schema}.members m where m.project = p.id and ${isMember(schema)}) as members`
 
   return {
     async projectByName(name: string): Promise<ProjectRow | undefined> {

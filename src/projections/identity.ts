@@ -1,3 +1,5 @@
+import { memberKey } from '../commands/project/events.ts'
+import type { Member } from '../commands/project/events.ts'
 import type { RobotTerms } from '../commands/robot/events.ts'
 import type { Recorded } from '../ports/event.ts'
 import type { Sealed } from '../ports/key-store.ts'
@@ -87,7 +89,7 @@ const projects: Table = {
 
 const projectMetadata: Table = { name: 'project_metadata', columns: { project: 'text', name: 'text', value: 'text' }, key: ['project', 'name'] }
 
-/** `member` is `user:<id>` or `group:<id>`; `role` is null once the member was removed. */
+/** `member` is a `memberKey`; `role` is null once the member was removed. */
 const members: Table = {
   name: 'members',
   columns: { project: 'text', member: 'text', role: 'text', number: 'bigint', created_at: 'timestamptz', updated_at: 'timestamptz' },
@@ -131,8 +133,8 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
   const changeRobot = (id: string, columns: Row): readonly Change[] => [set(robots, { id }, { ...columns, updated_at: at })]
   const changeGroup = (id: string, columns: Row): readonly Change[] => [set(groups, { id }, { ...columns, updated_at: at })]
   const changeProject = (id: string, columns: Row): Change => set(projects, { id }, { ...columns, updated_at: at })
-  const changeMember = (key: string, columns: Row): readonly Change[] => [
-    set(members, { project: idOfStream(stream), member: key }, { ...columns, updated_at: at }),
+  const changeMember = (member: Member, columns: Row): readonly Change[] => [
+    set(members, { project: idOfStream(stream), member: memberKey(member) }, { ...columns, updated_at: at }),
     changeProject(idOfStream(stream), {}),
   ]
   switch (fact.type) {
@@ -212,11 +214,11 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
     case 'ProjectCreated': {
       const { project, number, name, visibility, owner, metadata = {} } = fact.data
       const row = { id: project, number, name, visibility, owner: owner ?? null, deletion: null, live: true, created_at: at, updated_at: at }
-      const first = { project, member: `user:${owner ?? ''}`, role: 'projectAdmin', number: context.ordinal, created_at: at, updated_at: at }
+      const first = { project, role: 'projectAdmin', number: context.ordinal, created_at: at, updated_at: at }
       return [
         put(projects, row),
         ...Object.entries(metadata).map(([key, value]) => put(projectMetadata, { project, name: key, value })),
-        ...(owner === undefined ? [] : [put(members, first)]),
+        ...(owner === undefined ? [] : [put(members, { ...first, member: memberKey({ kind: 'user', id: owner }) })]),
       ]
     }
     case 'ProjectDeletionBegun':
@@ -230,17 +232,17 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
     case 'MetadataChanged':
       return [put(projectMetadata, { project: idOfStream(stream), name: fact.data.name, value: fact.data.to }), changeProject(idOfStream(stream), {})]
     case 'MemberAdded': {
-      const { member: { kind, id }, role } = fact.data
+      const { member, role } = fact.data
       const project = idOfStream(stream)
       return [
-        put(members, { project, member: `${kind}:${id}`, role, number: context.ordinal, created_at: at, updated_at: at }),
+        put(members, { project, member: memberKey(member), role, number: context.ordinal, created_at: at, updated_at: at }),
         changeProject(project, {}),
       ]
     }
     case 'MemberRoleChanged':
-      return changeMember(`${fact.data.member.kind}:${fact.data.member.id}`, { role: fact.data.to })
+      return changeMember(fact.data.member, { role: fact.data.to })
     case 'MemberRemoved':
-      return changeMember(`${fact.data.member.kind}:${fact.data.member.id}`, { role: null })
+      return changeMember(fact.data.member, { role: null })
   }
 }
 

@@ -1,3 +1,4 @@
+import { memberOfKey } from '../commands/project/events.ts'
 import type { Member, Role, Visibility } from '../commands/project/events.ts'
 import { listPage } from './lists.ts'
 import type { ListAsked, ListColumns, Page } from './lists.ts'
@@ -140,9 +141,12 @@ export function projectQueries(rows: Rows) {
   }
 }
 
-/** What was given to a group ends with it. */
-function isMember(schema: string): string {
-  return `m.role is not null and not exists (select 1 from ${schema}.groups g where g.id = case when starts_with(m.member, 'group:') then substr(m.member, 7) end and not g.live)`
+/** The id of the group that a row `m` of the members names, null where it names none: so that a group is found by its key. */
+const GROUP_ID = `case when starts_with(m.member, 'group:') then substr(m.member, 7) end`
+
+/** Whether a row `m` of the members still counts. What was given to a group ends with it. */
+export function isMember(schema: string): string {
+  return `m.role is not null and not exists (select 1 from ${schema}.groups g where g.id = ${GROUP_ID} and not g.live)`
 }
 
 /** Whether the project `p` is public or within the reach that the first three parameters say. */
@@ -160,7 +164,7 @@ function liveMembers(schema: string): string {
   return `select m.number, m.member, m.role, coalesce(u.name, g.name) as name, coalesce(u.folded_name, lower(g.name)) as folded_name, coalesce(u.number, g.number) as entity_number
     from ${schema}.members m
     left join ${schema}.users u on u.id = case when starts_with(m.member, 'user:') then substr(m.member, 6) end and u.live
-    left join ${schema}.groups g on g.id = case when starts_with(m.member, 'group:') then substr(m.member, 7) end and g.live
+    left join ${schema}.groups g on g.id = ${GROUP_ID} and g.live
     where m.project = $1 and m.role is not null and (u.id is not null or g.id is not null)`
 }
 
@@ -181,6 +185,5 @@ function toProject(row: StoredProject): ProjectEntry {
 }
 
 function toMember({ number, member, role, name, entity_number: entityNumber }: StoredMember): MemberEntry {
-  const colon = member.indexOf(':')
-  return { number: Number(number), member: { kind: member.slice(0, colon) === 'user' ? 'user' : 'group', id: member.slice(colon + 1) }, role, name, entityNumber }
+  return { number: Number(number), member: memberOfKey(member), role, name, entityNumber }
 }

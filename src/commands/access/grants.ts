@@ -1,6 +1,7 @@
+import { memberKey } from '../project/events.ts'
 import type { Role, Visibility } from '../project/events.ts'
 import type { RobotPermission } from '../robot/events.ts'
-import { NEEDED, mayInProject, memberKey } from './rights.ts'
+import { NEEDED, mayInProject } from './rights.ts'
 import type { Action, ProjectAccess, User } from './rights.ts'
 import { MATRIX, matrixOf } from './roles.ts'
 import type { Matrix, Permission } from './roles.ts'

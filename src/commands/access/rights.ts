@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/names.ts'
-import type { Member, Role, Visibility } from '../project/events.ts'
+import { memberKey } from '../project/events.ts'
+import type { Role, Visibility } from '../project/events.ts'
 import type { RobotPermission } from '../robot/events.ts'
 import type { SettingValues } from '../settings/known.ts'
 import { MATRIX, SYSTEM_AUDITOR, allows } from './roles.ts'
@@ -29,10 +30,6 @@ export type ProjectAccess = {
   readonly visibility: Visibility
   /** By `memberKey`. */
   readonly members: ReadonlyMap<string, Role>
-}
-
-export function memberKey({ kind, id }: Member): string {
-  return `${kind}:${id}`
 }
 
 /** The keys of the members that somebody is: by themselves, and through groups. */

@@ -1,10 +1,10 @@
 import type { DecisionRows } from '../../ports/decision-rows.ts'
 import { streams } from '../../ports/streams.ts'
-import { memberKey } from '../access/rights.ts'
 import type { Aggregate } from '../handle.ts'
 import type { Rejection } from '../rejection.ts'
 import { decideProject, decideProjects, evolveProject, evolveProjects } from './decide.ts'
 import type { ProjectCommand, ProjectState, ProjectsCommand, ProjectsState } from './decide.ts'
+import { memberKey } from './events.ts'
 import type { ProjectFact, ProjectsFact, Role } from './events.ts'
 
 /** The set of projects, whose names are unique. */

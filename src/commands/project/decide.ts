@@ -1,9 +1,8 @@
-import { memberKey } from '../access/rights.ts'
 import { reject } from '../rejection.ts'
 import type { Rejection } from '../rejection.ts'
 import {
   MemberAdded, MemberRemoved, MemberRoleChanged, MetadataChanged, ProjectCreated, ProjectDeleted, ProjectDeletionBegun, ProjectDeletionStopped,
-  VisibilityChanged,
+  VisibilityChanged, memberKey,
 } from './events.ts'
 import type { Member, ProjectFact, ProjectsFact, Role, Visibility } from './events.ts'
 import type { Event } from '../../ports/event.ts'

@@ -72,3 +72,14 @@ export type ProjectFact = FactOf<(typeof projectEvents)[number]>
 export type Visibility = Static<typeof Visibility>
 export type Role = Static<typeof Role>
 export type Member = Static<typeof Member>
+
+/** A member as one text, which the read models know them by. */
+export function memberKey({ kind, id }: Member): string {
+  return `${kind}:${id}`
+}
+
+/** The member of a `memberKey`. */
+export function memberOfKey(key: string): Member {
+  const [kind, id = ''] = key.split(':')
+  return { kind: kind === 'user' ? 'user' : 'group', id }
+}
