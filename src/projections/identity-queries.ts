@@ -135,10 +135,6 @@ export function identityQueries(rows: Rows) {
       return found[0]?.id
     },
 
-    async userIdByNumber(number: number): Promise<string | undefined> {
-      return (await rows<{ id: string }>('user by number', (schema) => `select id from ${schema}.users where number = $1 and live`, [number]))[0]?.id
-    },
-
     /** Whether there is a user beside the first, who came with the registry. */
     async hasOtherUsers(): Promise<boolean> {
       return (await rows('other users', (schema) => `select 1 from ${schema}.users where live and number > 1 limit 1`, [])).length > 0
@@ -147,10 +143,6 @@ export function identityQueries(rows: Rows) {
     /** Whether the name of a user begins so. */
     async hasUserNamed(foldedStart: string): Promise<boolean> {
       return (await rows('user names', (schema) => `select 1 from ${schema}.users where live and starts_with(folded_name, $1) limit 1`, [foldedStart])).length > 0
-    },
-
-    async groupIdByNumber(number: number): Promise<string | undefined> {
-      return (await rows<{ id: string }>('group by number', (schema) => `select id from ${schema}.groups where number = $1 and live`, [number]))[0]?.id
     },
 
     /** `key` as of `groupKey`. */

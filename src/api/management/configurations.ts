@@ -10,7 +10,7 @@ import { folded } from '../../ports/same-name.ts'
 import { oidcSettings } from '../oidc.ts'
 import { carryOut } from './carry-out.ts'
 import type { Management } from './management.ts'
-import { apiError, route } from './route.ts'
+import { apiError, done, route } from './route.ts'
 import type { Answer, ApiError, Route } from './route.ts'
 
 /**
@@ -109,8 +109,7 @@ export const routes: readonly Route[] = [
       }
       const fault = await providerFault(management, body)
       if (fault !== undefined) return fault
-      const changed = await carryOut(management, asked, settingsAggregate(management.decisionRows), { type: 'ChangeSettings', changes })
-      return 'refused' in changed ? changed : { status: 200 }
+      return done(await carryOut(management, asked, settingsAggregate(management.decisionRows), { type: 'ChangeSettings', changes }))
     },
   }),
 ]

@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { groupsAggregate } from '../../commands/group/aggregate.ts'
-import type { NewGroup } from '../../commands/group/aggregate.ts'
 import { projectAggregate } from '../../commands/project/aggregate.ts'
 import { memberKey } from '../../commands/project/events.ts'
 import type { Member } from '../../commands/project/events.ts'
@@ -10,23 +8,24 @@ import { groupKey } from '../../ports/same-name.ts'
 import { memberColumns } from '../../projections/project-queries.ts'
 import type { MemberEntry } from '../../projections/project-queries.ts'
 import { carryOut } from './carry-out.ts'
-import { ldapGroup } from './ldap-groups.ts'
 import { listAsked, pageAnswer, pageParameters } from './listing.ts'
 import type { Management } from './management.ts'
-import { line } from './people.ts'
+import { Number32, line } from './people.ts'
 import { roleNumber, roleOfNumber } from './roles.ts'
-import { apiError, projectOf, route } from './route.ts'
+import { ProjectPath, apiError, done, projectOf, route } from './route.ts'
 import type { ApiError, Asked, Route } from './route.ts'
+import { GROUP_TYPES, groupOf, groupOfNumber } from './user-groups.ts'
 
-const Number32 = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
+/** 0: none is meant, as Harbor's clients say it. */
+const MaybeNumber = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
 const RoleId = Type.Integer({ description: '1 projectAdmin, 2 developer, 3 guest, 4 maintainer, 5 limitedGuest, 6 auditor (which Harbor does not have)' })
 
 const MemberBody = Type.Object({
   role_id: RoleId,
-  member_user: Type.Optional(Type.Object({ user_id: Type.Optional(Number32), username: Type.Optional(line(255)) })),
+  member_user: Type.Optional(Type.Object({ user_id: Type.Optional(MaybeNumber), username: Type.Optional(line(255)) })),
   member_group: Type.Optional(
     Type.Object({
-      id: Type.Optional(Number32),
+      id: Type.Optional(MaybeNumber),
       group_name: Type.Optional(line(255)),
       group_type: Type.Optional(Type.Integer({ description: '1: of the LDAP directory, by ldap_group_dn; 3: of the OIDC provider, by group_name' })),
       ldap_group_dn: Type.Optional(line(1_000)),
@@ -44,7 +43,6 @@ const MemberAnswer = Type.Object({
   entity_type: Type.Union([Type.Literal('u'), Type.Literal('g')]),
 })
 
-const ProjectPath = Type.Object({ project_name_or_id: Type.String({ minLength: 1, maxLength: 255 }) })
 const MemberPath = Type.Object({ ...ProjectPath.properties, mid: Number32 })
 
 const needs = (action: string) => ({ project: { resource: 'member', action } })
@@ -118,8 +116,7 @@ export const routes: readonly Route[] = [
       if (role === undefined) return unknownRole
       const entry = await management.queries().memberEntry(id, params.mid)
       if (entry === undefined) return unknownMember
-      const changed = await carryOut(management, asked, projectAggregate(management.decisionRows, id), { type: 'ChangeMemberRole', member: entry.member, role })
-      return 'refused' in changed ? changed : { status: 200 }
+      return done(await carryOut(management, asked, projectAggregate(management.decisionRows, id), { type: 'ChangeMemberRole', member: entry.member, role }))
     },
   }),
   route({
@@ -134,8 +131,7 @@ export const routes: readonly Route[] = [
       const { id } = projectOf(asked)
       const entry = await management.queries().memberEntry(id, params.mid)
       if (entry === undefined) return unknownMember
-      const removed = await carryOut(management, asked, projectAggregate(management.decisionRows, id), { type: 'RemoveMember', member: entry.member })
-      return 'refused' in removed ? removed : { status: 200 }
+      return done(await carryOut(management, asked, projectAggregate(management.decisionRows, id), { type: 'RemoveMember', member: entry.member }))
     },
   }),
 ]
@@ -161,13 +157,13 @@ async function memberOf(management: Management, asked: Asked, { member_user: use
   if ((user === undefined) === (group === undefined)) return apiError(400, 'BAD_REQUEST', 'one of member_user and member_group must be given')
   if (user !== undefined) {
     const { user_id: number = 0, username = '' } = user
-    const id = number > 0 ? await queries().userIdByNumber(number) : (await identity.userByName(username))?.id
-    return id === undefined ? apiError(404, 'NOT_FOUND', 'there is no such user') : { kind: 'user', id }
+    const found = number > 0 ? await queries().userByNumber(number) : await identity.userByName(username)
+    return found === undefined ? apiError(404, 'NOT_FOUND', 'there is no such user') : { kind: 'user', id: found.id }
   }
   const { id: number = 0 } = group ?? {}
   if (number > 0) {
-    const id = await queries().groupIdByNumber(number)
-    return id === undefined ? apiError(404, 'NOT_FOUND', 'there is no such group') : { kind: 'group', id }
+    const found = await groupOfNumber(management, number)
+    return 'refused' in found ? found : { kind: 'group', id: found.id }
   }
   return memberGroup(management, asked, group ?? {})
 }
@@ -176,23 +172,11 @@ type GivenGroup = NonNullable<Static<typeof MemberBody>['member_group']>
 
 /** The group of this name or DN; one that is not known yet is made known. */
 async function memberGroup(management: Management, asked: Asked, group: GivenGroup): Promise<Member | ApiError> {
-  const { group_name: name = '', ldap_group_dn: dn = '', group_type: type = dn === '' ? 3 : 1 } = group
-  const known = type === 1 ? await management.queries().groupIdByKey(groupKey({ source: 'ldap', name, dn })) : undefined
+  const { group_name: name = '', ldap_group_dn: dn = '', group_type: type = dn === '' ? GROUP_TYPES.oidc : GROUP_TYPES.ldap } = group
+  const known = type === GROUP_TYPES.ldap ? await management.queries().groupIdByKey(groupKey({ source: 'ldap', name, dn })) : undefined
   if (known !== undefined) return { kind: 'group', id: known }
-  const named = await namedGroup(management, type, name, dn)
+  const named = await groupOf(management, name, type, dn)
   if ('refused' in named) return named
   await carryOut(management, asked, groupsAggregate(management.decisionRows), { type: 'CreateGroups', groups: [named], onlyNew: true })
   return { kind: 'group', id: (await management.queries().groupIdByKey(groupKey(named))) ?? named.id }
-}
-
-async function namedGroup(management: Management, type: number, name: string, dn: string): Promise<NewGroup | ApiError> {
-  switch (type) {
-    case 1:
-      return ldapGroup(management, dn, name)
-    case 3:
-      if (name === '') return apiError(400, 'BAD_REQUEST', "a provider's group is named by group_name")
-      return { id: randomUUID(), source: 'oidc', name }
-    default:
-      return apiError(400, 'BAD_REQUEST', 'group_type must be 1 (LDAP) or 3 (OIDC)')
-  }
 }

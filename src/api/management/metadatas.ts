@@ -4,11 +4,10 @@ import type { Rejection } from '../../commands/rejection.ts'
 import { carryOut } from './carry-out.ts'
 import type { Management } from './management.ts'
 import { faultOfMetadata } from './project-metadata.ts'
-import { apiError, projectOf, route } from './route.ts'
+import { ProjectPath, apiError, done, projectOf, route } from './route.ts'
 import type { Answer, ApiError, Asked, Route } from './route.ts'
 
 const Texts = Type.Record(Type.String(), Type.String({ maxLength: 1_000 }))
-const ProjectPath = Type.Object({ project_name_or_id: Type.String({ minLength: 1, maxLength: 255 }) })
 const MetadataPath = Type.Object({ ...ProjectPath.properties, meta_name: Type.String({ minLength: 1, maxLength: 255 }) })
 
 const needs = (action: string) => ({ project: { resource: 'metadata', action } })
@@ -83,7 +82,7 @@ export const routes: readonly Route[] = [
     async handle(management, asked, { params: { meta_name: name } }) {
       if (name === 'public') return apiError(400, 'BAD_REQUEST', 'a project is public or private: set public to "false"')
       if (!(await metadataOf(management, asked)).has(name)) return absent(name)
-      return changed(await carryOut(management, asked, aggregateOf(management, asked), { type: 'ChangeProject', metadata: { [name]: null } }))
+      return done(await carryOut(management, asked, aggregateOf(management, asked), { type: 'ChangeProject', metadata: { [name]: null } }))
     },
   }),
 ]
@@ -106,9 +105,5 @@ async function change(management: Management, asked: Asked, name: string, value:
   const fault = faultOfMetadata(name, value)
   if (fault !== undefined) return apiError(400, 'BAD_REQUEST', fault)
   const change = name === 'public' ? { visibility: value === 'true' ? 'public' : 'private' } as const : { metadata: { [name]: value } }
-  return changed(await carryOut(management, asked, aggregateOf(management, asked), { type: 'ChangeProject', ...change }))
-}
-
-function changed(outcome: readonly unknown[] | Rejection): Answer | Rejection {
-  return 'refused' in outcome ? outcome : { status: 200 }
+  return done(await carryOut(management, asked, aggregateOf(management, asked), { type: 'ChangeProject', ...change }))
 }

@@ -2,13 +2,12 @@ import { Type } from '@sinclair/typebox'
 import { passwordFaults } from '../../identity/passwords/policy.ts'
 import type { PasswordFault } from '../../identity/passwords/policy.ts'
 import { makeSecret } from '../../identity/passwords/made-secret.ts'
-import type { Rejection } from '../../commands/rejection.ts'
 import { SECRETS } from '../../ports/key-store.ts'
 import type { Sealed } from '../../ports/key-store.ts'
 import type { Management } from './management.ts'
 import { busy } from './refusals.ts'
 import { apiError } from './route.ts'
-import type { Answer, ApiError, Asked } from './route.ts'
+import type { ApiError } from './route.ts'
 
 /** A number that the wire shows for a user, group or robot. */
 export const Number32 = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
@@ -53,14 +52,4 @@ export async function givenOrMade(management: Management, given: string | undefi
   if (given === undefined || given === '') return makeSealed(management)
   const verifier = await sealChosen(management, given)
   return typeof verifier === 'string' ? { secret: given, verifier } : verifier
-}
-
-/** Where a thing that was just made is to be found. */
-export function locationOf({ url }: Pick<Asked, 'url'>, number: number): { readonly Location: string } {
-  return { Location: `${url.split('?', 1)[0]?.replace(/\/$/, '') ?? ''}/${number}` }
-}
-
-/** What a command answers that gives nothing back. */
-export function done(outcome: readonly unknown[] | Rejection): Answer | Rejection {
-  return 'refused' in outcome ? outcome : { status: 200 }
 }

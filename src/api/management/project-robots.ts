@@ -6,14 +6,13 @@ import type { Management } from './management.ts'
 import { Number32, line } from './people.ts'
 import { changeRobot, createRobot, deleteRobot, listRobots, robotFor } from './robot-actions.ts'
 import { Access, Description, RobotAnswer, RobotCreatedAnswer, RobotName, expiryAfter, expiryAt, permissionsToGive, robotAnswer } from './robot-terms.ts'
-import { apiError, projectOf, route } from './route.ts'
+import { ProjectPath, apiError, projectOf, route } from './route.ts'
 import type { ApiError, Asked, Route } from './route.ts'
 
 /*
  * The way to a project's robots that Harbor had first and still serves.
  */
 
-const ProjectPath = Type.Object({ project_name_or_id: Type.String({ minLength: 1, maxLength: 255 }) })
 const RobotPath = Type.Object({ ...ProjectPath.properties, robot_id: Number32 })
 
 function needs(action: string): Route['needs'] {

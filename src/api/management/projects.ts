@@ -16,7 +16,7 @@ import { listAsked, listParameters, pageAnswer } from './listing.ts'
 import { METADATA_NAMES, faultOfMetadata } from './project-metadata.ts'
 import { roleNumbers } from './roles.ts'
 import { refusedInProject } from './refusals.ts'
-import { apiError, forWantOf, projectOf, route } from './route.ts'
+import { ProjectPath, apiError, done, forWantOf, projectOf, route } from './route.ts'
 import type { ApiError, Route } from './route.ts'
 
 const MetadataBody = Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 1_000 }), Type.Null()]))
@@ -59,8 +59,6 @@ const Summary = Type.Object({
   limited_guest_count: Type.Optional(Type.Integer()),
   quota: Type.Optional(Quota),
 })
-
-const ProjectPath = Type.Object({ project_name_or_id: Type.String({ minLength: 1, maxLength: 255 }) })
 
 const UPDATE = { resource: 'project', action: 'update' }
 const onlyAdministrators = forWantOf({ resource: 'project', action: 'create' }, apiError(403, 'FORBIDDEN', 'only administrators may create projects here'))
@@ -162,8 +160,7 @@ export const routes: readonly Route[] = [
       const wanted = wantedOf(body)
       if ('refused' in wanted) return wanted
       const aggregate = projectAggregate(management.decisionRows, projectOf(asked).id)
-      const changed = await carryOut(management, asked, aggregate, { type: 'ChangeProject', ...wanted })
-      return 'refused' in changed ? changed : { status: 200 }
+      return done(await carryOut(management, asked, aggregate, { type: 'ChangeProject', ...wanted }))
     },
   }),
   route({

@@ -8,10 +8,10 @@ import type { RobotEntry } from '../../projections/people-queries.ts'
 import { carryOut } from './carry-out.ts'
 import { listAsked, pageAnswer } from './listing.ts'
 import type { Management } from './management.ts'
-import { done, givenOrMade, locationOf } from './people.ts'
+import { givenOrMade } from './people.ts'
 import { forbidden } from './refusals.ts'
 import { expirySeconds, robotAnswer, robotName } from './robot-terms.ts'
-import { apiError, forWantOf } from './route.ts'
+import { apiError, done, forWantOf, locationOf } from './route.ts'
 import type { Answer, ApiError, Asked, Refused } from './route.ts'
 
 const noSuchRobot = apiError(404, 'NOT_FOUND', 'there is no such robot')

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox'
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
 import type { Permission } from '../../commands/access/roles.ts'
 import type { Rejection } from '../../commands/rejection.ts'
@@ -16,6 +17,9 @@ export type Needs =
   /** `openBy`: whoever has no login may do it too where this setting is on. */
   | { readonly system: Permission; readonly openBy?: 'self_registration' }
   | { readonly project: Permission }
+
+/** The path of a route that needs a right in a project. */
+export const ProjectPath = Type.Object({ project_name_or_id: Type.String({ minLength: 1, maxLength: 255 }) })
 
 /** What a management route answers. A text is sent as it is, every other body as JSON. */
 export type Answer = {
@@ -90,4 +94,14 @@ export function forWantOf(permission: Permission, error: ApiError, project?: str
 export function projectOf({ project }: Pick<Asked, 'project'>): ProjectRow {
   if (project === undefined) throw new Error('the route needs no right in a project')
   return project
+}
+
+/** Where a thing that was just made is to be found. */
+export function locationOf({ url }: Pick<Asked, 'url'>, number: number): { readonly Location: string } {
+  return { Location: `${url.split('?', 1)[0]?.replace(/\/$/, '') ?? ''}/${number}` }
+}
+
+/** What a command answers that gives nothing back. */
+export function done(outcome: readonly unknown[] | Rejection): Answer | Rejection {
+  return 'refused' in outcome ? outcome : { status: 200 }
 }

@@ -8,12 +8,12 @@ import { carryOut } from './carry-out.ts'
 import { ldapGroup } from './ldap-groups.ts'
 import { pageAnswer, pageParameters } from './listing.ts'
 import type { Management } from './management.ts'
-import { Number32, done, line, locationOf } from './people.ts'
-import { apiError, route } from './route.ts'
+import { Number32, line } from './people.ts'
+import { apiError, done, locationOf, route } from './route.ts'
 import type { ApiError, Route } from './route.ts'
 
 /** What Harbor calls the places that groups come from. */
-const TYPES = { ldap: 1, oidc: 3 } as const
+export const GROUP_TYPES = { ldap: 1, oidc: 3 } as const
 
 const GroupPath = Type.Object({ group_id: Number32 })
 const GroupFields = { id: Type.Integer(), group_name: Type.String(), group_type: Type.Integer({ description: '1: of the LDAP directory; 3: of the OIDC provider' }) }
@@ -119,17 +119,20 @@ export const routes: readonly Route[] = [
   }),
 ]
 
-async function groupOf(management: Management, name: string, type: number, dn: string): Promise<NewGroup | ApiError> {
-  if (type === TYPES.oidc) return { id: randomUUID(), name, source: 'oidc' }
-  return type === TYPES.ldap ? ldapGroup(management, dn, name) : apiError(400, 'BAD_REQUEST', 'group_type is 1 (LDAP) or 3 (OIDC)')
+/** A group that is to be made known: of the LDAP directory by its DN, of the provider by its name. `name` and `dn` are empty where not given. */
+export async function groupOf(management: Management, name: string, type: number, dn: string): Promise<NewGroup | ApiError> {
+  if (type === GROUP_TYPES.ldap) return ldapGroup(management, dn, name)
+  if (type !== GROUP_TYPES.oidc) return apiError(400, 'BAD_REQUEST', 'group_type is 1 (LDAP) or 3 (OIDC)')
+  return name === '' ? apiError(400, 'BAD_REQUEST', "a provider's group is named by group_name") : { id: randomUUID(), name, source: 'oidc' }
 }
 
-async function groupOfNumber({ queries }: Management, number: number): Promise<GroupEntry | ApiError> {
+/** The group that has this number on the wire; 404 where none lives. */
+export async function groupOfNumber({ queries }: Management, number: number): Promise<GroupEntry | ApiError> {
   return (await queries().groupByNumber(number)) ?? apiError(404, 'NOT_FOUND', 'there is no such group')
 }
 
 function searchAnswer({ number, name, source }: GroupEntry): object {
-  return { id: number, group_name: name, group_type: TYPES[source] }
+  return { id: number, group_name: name, group_type: GROUP_TYPES[source] }
 }
 
 function groupAnswer(group: GroupEntry): object {

@@ -13,9 +13,9 @@ import { carryOut } from './carry-out.ts'
 import { listAsked, listParameters, pageAnswer, pageParameters } from './listing.ts'
 import type { Management } from './management.ts'
 import { permissionsIn } from './permissions.ts'
-import { Number32, Secret, done, givenOrMade, line, locationOf, sealChosen } from './people.ts'
+import { Number32, Secret, givenOrMade, line, sealChosen } from './people.ts'
 import { busy, forbidden } from './refusals.ts'
-import { apiError, forWantOf, route } from './route.ts'
+import { apiError, done, forWantOf, locationOf, route } from './route.ts'
 import type { ApiError, Asked, Route } from './route.ts'
 
 const UserPath = Type.Object({ user_id: Number32 })
