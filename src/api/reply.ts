@@ -22,6 +22,14 @@ export function positionHeader(position: Position | undefined): Record<string, s
   return position === undefined ? {} : { 'Varve-Position': position }
 }
 
+/** The `Link` (RFC 8288) to another page of a list: what was asked for, with other parameters. */
+export function pageLink(url: string, parameters: Readonly<Record<string, string>>, relation: 'prev' | 'next' = 'next'): string {
+  const [path = '', query = ''] = url.split('?', 2)
+  const all = new URLSearchParams(query)
+  for (const [name, value] of Object.entries(parameters)) all.set(name, value)
+  return `<${path}?${all.toString()}>; rel="${relation}"`
+}
+
 /** Whether an answer leaves without its body (RFC 9110 §6.4.1). */
 export function isBodiless(method: string | undefined, status: number): boolean {
   return method === 'HEAD' || status === 204 || status === 304

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { ListAsked, ListColumn, ListColumns, ListFilter, ListOrder, ListValue, Page } from '../../projections/lists.ts'
+import { pageLink } from '../reply.ts'
 import { apiError } from './route.ts'
 import type { Answer, ApiError, Asked } from './route.ts'
 
@@ -46,20 +47,13 @@ export function listAsked(columns: ListColumns, { page, page_size: pageSize, q =
 
 /** A page as it is answered, with the headers that say how many there are and where the pages beside it are. */
 export function pageAnswer<R>({ url }: Pick<Asked, 'url'>, { page, pageSize }: Pick<ListAsked, 'page' | 'pageSize'>, { items, total }: Page<R>, shown: (item: R) => unknown): Answer {
+  const link = (to: number, relation: 'prev' | 'next'): string => pageLink(url, { page: String(to), page_size: String(pageSize) }, relation)
   const links = [
-    ...(page > 1 && (page - 1) * pageSize < total ? [link(url, page - 1, pageSize, 'prev')] : []),
-    ...(page * pageSize < total ? [link(url, page + 1, pageSize, 'next')] : []),
+    ...(page > 1 && (page - 1) * pageSize < total ? [link(page - 1, 'prev')] : []),
+    ...(page * pageSize < total ? [link(page + 1, 'next')] : []),
   ]
   const headers = { 'X-Total-Count': String(total), ...(links.length === 0 ? {} : { Link: links.join(' , ') }) }
   return { status: 200, body: items.map(shown), headers }
-}
-
-function link(url: string, page: number, pageSize: number, relation: 'prev' | 'next'): string {
-  const [path = '', query = ''] = url.split('?', 2)
-  const parameters = new URLSearchParams(query)
-  parameters.set('page', String(page))
-  parameters.set('page_size', String(pageSize))
-  return `<${path}?${parameters.toString()}>; rel="${relation}"`
 }
 
 /** `k=v`, `k=~v`, `k=[min~max]`, `k={a b}`, `k=(a b)`, with commas between them. */

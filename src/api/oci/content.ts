@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { isRefusal, refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
+import { OCTET_STREAM } from '../../oci/media-types.ts'
 import type { Reference } from '../../oci/names.ts'
 import type { Pull } from '../../commands/activity/record.ts'
 import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
@@ -46,7 +47,7 @@ export async function getBlob(registry: Registry, exchange: RepositoryExchange, 
   const sizeBytes = await registry.reader.blob(key, digest)
   if (sizeBytes === undefined) return unknown
   const pull = { caller: exchange.caller, repository: key, digest, blob: true as const, requestId: exchange.requestId }
-  const headers = { 'Content-Type': 'application/octet-stream', 'Docker-Content-Digest': digest, ETag: `"${digest}"`, 'Accept-Ranges': 'bytes' }
+  const headers = { 'Content-Type': OCTET_STREAM, 'Docker-Content-Digest': digest, ETag: `"${digest}"`, 'Accept-Ranges': 'bytes' }
   return answer(registry, exchange, pull, sizeBytes, headers, unknown)
 }
 

@@ -10,7 +10,7 @@ import { noteRefusal } from '../refusals.ts'
 import type { Registry } from '../registry.ts'
 import { admit } from './admit.ts'
 import { CATALOG, unauthorized } from './challenge.ts'
-import { json } from '../reply.ts'
+import { json, pageLink } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { Exchange, RepositoryExchange } from './exchange.ts'
 
@@ -34,10 +34,6 @@ function lastOf(query: URLSearchParams): string {
   return last
 }
 
-function nextLink(path: string, parameters: Record<string, string>): Record<string, string> {
-  return { Link: `<${path}?${new URLSearchParams(parameters).toString()}>; rel="next"` }
-}
-
 /** `GET /v2/<name>/tags/list` (end-8): in the order of their bytes. */
 export async function listTags(registry: Registry, exchange: RepositoryExchange): Promise<Reply | Refusal> {
   const { name, query } = exchange
@@ -52,7 +48,7 @@ export async function listTags(registry: Registry, exchange: RepositoryExchange)
   const found = await registry.queries().tagNames(key, lastOf(query), size + 1)
   const tags = found.slice(0, size)
   const last = tags.at(-1)
-  const link = found.length > size && last !== undefined ? nextLink(`/v2/${name}/tags/list`, { n: String(size), last }) : {}
+  const link = found.length > size && last !== undefined ? { Link: pageLink(`/v2/${name}/tags/list`, { n: String(size), last }) } : {}
   return json(200, { name, tags }, link)
 }
 
@@ -72,7 +68,7 @@ export async function listRepositories(registry: Registry, exchange: Exchange): 
   const found = await registry.queries().repositoryNames(project, path.join('/'), size + 1, projects)
   const page = found.slice(0, size)
   const last = page.at(-1)?.name
-  const link = found.length > size && last !== undefined ? nextLink('/v2/_catalog', { n: String(size), last }) : {}
+  const link = found.length > size && last !== undefined ? { Link: pageLink('/v2/_catalog', { n: String(size), last }) } : {}
   return json(200, { repositories: page.map(({ name }) => name) }, link)
 }
 
@@ -97,7 +93,7 @@ export async function listReferrers(registry: Registry, exchange: RepositoryExch
   const page = found.slice(0, size)
   const last = page.at(-1)?.digest
   const filter = artifactType === undefined ? {} : { artifactType }
-  const link = found.length > size && last !== undefined ? nextLink(`/v2/${name}/referrers/${digest}`, { ...filter, n: String(size), last }) : {}
+  const link = found.length > size && last !== undefined ? { Link: pageLink(`/v2/${name}/referrers/${digest}`, { ...filter, n: String(size), last }) } : {}
   const manifests = page.map((each) => ({
     mediaType: each.mediaType,
     digest: each.digest,

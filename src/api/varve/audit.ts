@@ -16,6 +16,7 @@ import { Number32, line } from '../management/people.ts'
 import { forbidden, noSuchProject, refusedInProject } from '../management/refusals.ts'
 import { apiError, done, forWantOf, route } from '../management/route.ts'
 import type { ApiError, Asked, Route } from '../management/route.ts'
+import { pageLink } from '../reply.ts'
 import { recordable } from './recordable.ts'
 
 const LINES = 'application/x-ndjson'
@@ -73,7 +74,7 @@ export const routes: readonly Route[] = [
       const next = found.length > page.length && last !== undefined ? auditCursor(last) : undefined
       const exported = asked.request.headers.accept?.includes(LINES) === true
       await access.record({ what: 'reading', of: 'trail', asked: recordable(query), exported, caller: asked.caller, requestId: asked.requestId })
-      if (exported) return { status: 200, body: auditLines(page), headers: { 'Content-Type': LINES, ...(next === undefined ? {} : { Link: nextLink(asked, next) }) } }
+      if (exported) return { status: 200, body: auditLines(page), headers: { 'Content-Type': LINES, ...(next === undefined ? {} : { Link: pageLink(asked.url, { after: next }) }) } }
       return { status: 200, body: { entries: page.map(auditDocument), through: end, next } }
     },
   }),
@@ -144,12 +145,4 @@ async function cursorOf({ log }: Management, text: string): Promise<AuditCursor 
 
 function wrong(message: string): ApiError {
   return apiError(400, 'BAD_REQUEST', message)
-}
-
-/** RFC 8288. */
-function nextLink({ url }: Asked, next: string): string {
-  const [path = '', query = ''] = url.split('?')
-  const parameters = new URLSearchParams(query)
-  parameters.set('after', next)
-  return `<${path}?${parameters.toString()}>; rel="next"`
 }
