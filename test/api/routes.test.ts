@@ -28,6 +28,7 @@ const PUBLIC = [
   'GET /api/v2.0/systeminfo',
   'GET /api/v2.0/systeminfo/getcert',
   'GET /api/v2.0/openapi.json',
+  'GET /api/varve/v1/openapi.json',
   // Shows what is public.
   'GET /api/v2.0/projects',
 ].sort()

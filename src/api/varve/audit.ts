@@ -43,10 +43,22 @@ type Sought = {
 }
 
 const Entry = Type.Object({
-  cursor: Type.String(),
+  cursor: Type.String({ description: 'From where a later reading goes on: its `after`.' }),
   time: Type.String({ format: 'date-time' }),
   action: Type.String(),
+  repository: Type.Optional(Type.String()),
+  tag: Type.Optional(Type.String()),
+  digest: Type.Optional(Type.String()),
+  parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What else there is to say of what was done; of no pull.' })),
+  artifact: Type.Optional(Type.String({ description: 'Of a pull, as the four after it: manifest or blob.' })),
+  reference: Type.Optional(Type.String({ description: 'As asked: a tag, or the digest.' })),
+  method: Type.Optional(Type.String()),
+  status: Type.Optional(Type.Integer()),
+  range: Type.Optional(Type.String({ description: 'The bytes, where it was not all of it.' })),
   who: Type.Object({ kind: Type.String(), id: Type.String(), name: Type.Optional(Type.String()) }),
+  address: Type.Optional(Type.String()),
+  userAgent: Type.Optional(Type.String()),
+  requestId: Type.Optional(Type.String()),
 })
 
 export const routes: readonly Route[] = [

@@ -10,7 +10,7 @@ export const SESSION = 'sid'
 export const LOGIN = 'oidc'
 
 /** With `__Host-`, no neighbour below the same domain and no page over http can put one of its own in its place (RFC 6265bis, 4.1.3.2). */
-function fullName({ name, secure }: Cookie): string {
+export function fullName({ name, secure }: Cookie): string {
   return secure ? `__Host-${name}` : name
 }
 

@@ -44,7 +44,7 @@ describe('a forged Host or forwarded address', () => {
   it.each([
     ['GET', '/v2/', undefined], ['GET', SECRET, undefined], ['POST', '/v2/secret/app/blobs/uploads/', basic('dev')], ['GET', '/v2/secret/app/tags/list?n=0', basic('dev')],
     ['GET', '/v2/_catalog?n=1', basic('dev')], ['GET', '/service/token', undefined], ['GET', '/service/jwks', undefined], ['GET', '/api/v2.0/projects?page_size=1', basic('dev')],
-    ['GET', '/api/v2.0/systeminfo', undefined], ['GET', '/api/v2.0/openapi.json', undefined],
+    ['GET', '/api/v2.0/systeminfo', undefined], ['GET', '/api/v2.0/openapi.json', undefined], ['GET', '/api/varve/v1/openapi.json', undefined],
   ] as const)('is not followed by %s %s', async (method, path, who) => {
     const { status: answered, headers, body } = await ask(who, method, path, FORGED)
     expect(answered).toBeLessThan(500)

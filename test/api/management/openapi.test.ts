@@ -1,20 +1,24 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { describe, expect, it } from '@jest/globals'
 import { openApiDocument } from '../../../src/api/management/openapi.ts'
-import { routes } from '../../../src/api/management/routes.ts'
+import { MANAGEMENT_API, routes as managementRoutes } from '../../../src/api/management/routes.ts'
+import { VARVE_API, routes as varveRoutes } from '../../../src/api/varve/routes.ts'
 
 type Operation = { operationId: string; parameters: { name: string; in: string; required: boolean }[]; responses: object; requestBody?: object; security: object[] }
-type Document = { paths: Record<string, Record<string, Operation>> }
+type Document = { paths: Record<string, Record<string, Operation>>; servers: unknown; components: { securitySchemes: object } }
 
-/** As it is sent. */
-const document = JSON.parse(JSON.stringify(openApiDocument(routes, '1.2.3'))) as Document & Record<string, unknown>
+/** As they are sent. */
+const documents = [
+  { api: MANAGEMENT_API, routes: managementRoutes },
+  { api: VARVE_API, routes: varveRoutes },
+].map(({ api, routes }) => ({ ...api, routes, document: JSON.parse(JSON.stringify(openApiDocument(routes, api, '1.2.3'))) as Document & Record<string, unknown> }))
 
-describe('the document of the management API', () => {
+describe.each(documents)('the document of $path', ({ path: base, routes, document }) => {
   it('is OpenAPI 3.1', async () => {
     const validator = new Validator()
     expect(await validator.validate(document)).toEqual({ valid: true })
     expect(validator.version).toBe('3.1')
-    const broken = { ...document, paths: { '/projects': { get: { responses: { 200: {} } } } } }
+    const broken = { ...document, paths: { '/broken': { get: { responses: { 200: {} } } } } }
     expect(await new Validator().validate(broken)).toMatchObject({ valid: false })
   })
 
@@ -36,12 +40,25 @@ describe('the document of the management API', () => {
     }
   })
 
+  it('says where it is served, and by what somebody may log in', () => {
+    expect(document.servers).toEqual([{ url: base }])
+    expect(document.components.securitySchemes).toMatchObject({ basic: { type: 'http', scheme: 'basic' }, session: { type: 'apiKey', in: 'cookie', name: '__Host-sid' } })
+    for (const { method, path, needs } of routes) {
+      const open = needs === 'everybody' || (typeof needs === 'object' && 'openBy' in needs)
+      expect([path, document.paths[path]?.[method]?.security]).toEqual([path, [...(open ? [{}] : []), { basic: [] }, { session: [] }]])
+    }
+  })
+})
+
+describe('the document of the management API', () => {
+  const paths = documents[0]?.document.paths
+
   it('says what is sent, what is answered, and who may ask', () => {
-    const list = document.paths['/projects']?.['get']
+    const list = paths?.['/projects']?.['get']
     expect(list?.parameters.map(({ name, required }) => `${name}${required ? '*' : ''}`)).toEqual(expect.arrayContaining(['page', 'page_size', 'q', 'sort', 'name']))
-    expect(list?.security).toEqual([{}, { basic: [] }])
-    const make = document.paths['/projects']?.['post']
-    expect([make?.requestBody !== undefined, make?.security, Object.keys(make?.responses ?? {})]).toEqual([true, [{ basic: [] }], ['201', 'default']])
-    expect(document.paths['/projects']?.['head']?.parameters).toMatchObject([{ name: 'project_name', in: 'query', required: true }])
+    expect(list?.security).toEqual([{}, { basic: [] }, { session: [] }])
+    const make = paths?.['/projects']?.['post']
+    expect([make?.requestBody !== undefined, make?.security, Object.keys(make?.responses ?? {})]).toEqual([true, [{ basic: [] }, { session: [] }], ['201', 'default']])
+    expect(paths?.['/projects']?.['head']?.parameters).toMatchObject([{ name: 'project_name', in: 'query', required: true }])
   })
 })

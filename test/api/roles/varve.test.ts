@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals'
 import { routes } from '../../../src/api/varve/routes.ts'
 import { makeRobot, makeRobotWith, PULL } from '../../support/doors.ts'
 import { USERS } from './callers.ts'
-import { administrators, bare, expectAnswersOf, expectOnRegistry, those } from './probes.ts'
+import { administrators, bare, everybody, expectAnswersOf, expectOnRegistry, those } from './probes.ts'
 import type { Probe, RegistryProbe } from './probes.ts'
 import { startWorld } from './world.ts'
 import type { World } from './world.ts'
@@ -47,6 +47,7 @@ const ofSystemRobot: Pick<RegistryProbe, 'passes' | 'refused' | 'named'> = {
 }
 
 const ON_REGISTRY: readonly RegistryProbe[] = [
+  { door: `GET ${V1}/openapi.json`, who: everybody, passes: '200' },
   { door: `GET ${V1}/access?user=stranger`, who: (caller) => those('access:read')(caller) || caller === 'stranger', passes: '200' },
   // Nor does a robot ask about itself.
   { door: `GET ${V1}/access?robot=robot$robot-rover`, who: those('access:read'), passes: '200' },

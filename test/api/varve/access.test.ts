@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { routes } from '../../../src/api/varve/routes.ts'
 import { createCodec } from '../../../src/commands/codec.ts'
 import { eventTypes } from '../../../src/commands/event-types.ts'
 import { GroupCreated } from '../../../src/commands/group/events.ts'
@@ -20,6 +21,7 @@ import { openPostgresLog } from '../../../src/storage/events/postgres/log.ts'
 import { loadMasterKey, openFileKeyStore } from '../../../src/storage/keys/file.ts'
 import { createSealer } from '../../../src/storage/keys/sealer.ts'
 import { connectToRunning } from '../../../src/storage/postgres/embedded.ts'
+import { answersOf } from '../../support/answers.ts'
 import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
 
@@ -35,6 +37,8 @@ type Page = {
 }
 
 const PASSWORD = 'Correct-horse-1'
+/** Of an answer, by the schema that the document shows. */
+const faultsOf = answersOf(routes, 'get', '/access')
 const basic = (name: string): string => `Basic ${Buffer.from(`${name}:${PASSWORD}`).toString('base64')}`
 
 describe('questions about access', () => {
@@ -85,6 +89,7 @@ describe('questions about access', () => {
   async function answered(who: string, parameters: Readonly<Record<string, string>>): Promise<Page> {
     const { status, text, page } = await ask(who, parameters)
     if (status !== 200) throw new Error(`${status} ${text}`)
+    expect(faultsOf(page)).toEqual([])
     return page
   }
 

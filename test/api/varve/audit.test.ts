@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
+import { routes } from '../../../src/api/varve/routes.ts'
+import { answersOf } from '../../support/answers.ts'
 import { PULL, makeRobot } from '../../support/doors.ts'
 import { managementClient } from '../../support/management.ts'
 import type { ManagementClient } from '../../support/management.ts'
@@ -7,6 +9,8 @@ import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
 
 const PASSWORD = 'Of-lakes-and-1-river'
+/** Of an answer, by the schema that the document shows. */
+const faultsOf = answersOf(routes, 'get', '/audit')
 type Entry = { readonly cursor: string; readonly action: string; readonly repository?: string; readonly parameters?: Readonly<Record<string, unknown>>; readonly who: { readonly id: string; readonly name?: string } }
 type Page = { readonly entries: readonly Entry[]; readonly through: string; readonly next?: string }
 
@@ -24,6 +28,7 @@ async function ask(path: string, name = 'admin', headers: Readonly<Record<string
 async function page(path: string, name?: string): Promise<Page> {
   const { status, text } = await ask(path, name)
   expect({ status, text: status === 200 ? '' : text }).toEqual({ status: 200, text: '' })
+  expect(faultsOf(JSON.parse(text))).toEqual([])
   return JSON.parse(text) as Page
 }
 
