@@ -269,9 +269,10 @@ export async function anonymousBeside(pool: Pool, schema: string, user: string):
   return rows.map(({ subject }) => subject)
 }
 
-/** The id of the project that has a name. */
+/** The id of the project that has a name, or of the last that had it. */
 export async function projectId(pool: Pool, schema: string, name: string): Promise<string | undefined> {
-  return (await pool.query<{ id: string }>(`select id from ${schema}.projects where name = $1`, [name])).rows[0]?.id
+  const { rows } = await pool.query<{ id: string }>(`select id from ${schema}.projects where name = $1 order by live desc, number desc limit 1`, [name])
+  return rows[0]?.id
 }
 
 /** The names of projects by their ids. */

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
+import { managementClient } from '../support/management.ts'
 import { registryClient } from '../support/registry.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
@@ -114,6 +115,20 @@ describe('varve audit', () => {
     expect(await lines('--until', position)).toEqual(all.slice(0, index + 1))
     const time = String(first?.['time'])
     expect(await lines('--since', time, '--until', time)).toEqual(all.filter((line) => line['time'] === time))
+  })
+
+  it('means by a name the project that has it, or had it last', async () => {
+    const [client, management] = [registryClient(server), managementClient(server)]
+    const made: string[] = []
+    const found = async (): Promise<unknown[]> => (await lines('--repository', 'again/app', '--action', 'push')).map((line) => line.digest)
+    for (const life of ['first', 'second', 'third']) {
+      const pushed = await client.pushImage('again/app', 'v1', Buffer.from(`an image of the ${life} life`))
+      made.push(pushed.digest)
+      expect(await found()).toEqual(made.slice(-1))
+      expect((await client.call('DELETE', `/v2/again/app/manifests/${pushed.digest}`)).status).toBe(202)
+      expect(await management.asked('DELETE', '/projects/again')).toBe('200')
+      expect(await found()).toEqual(made.slice(-1))
+    }
   })
 
   it.each([
