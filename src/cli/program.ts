@@ -71,5 +71,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
 }
 
 function messageOf(error: Error): string {
+  // What failed first tells more than what could not be closed because of it.
+  if (error instanceof SuppressedError && error.suppressed instanceof Error) return messageOf(error.suppressed)
   return error.cause instanceof Error ? `${error.message}: ${messageOf(error.cause)}` : error.message
 }

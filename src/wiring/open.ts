@@ -25,32 +25,26 @@ const LOCK_PATIENCE_MS = 2_000
 
 /** Opens what every command works with. What was opened is closed in the reverse order, also where a later one fails to open. */
 export async function open(config: Config, logger: Logger, server: boolean, metrics = createMetrics()): Promise<Opened> {
-  const closers: (() => Promise<void>)[] = []
-  const close = async (): Promise<void> => {
-    for (const each of closers.reverse().splice(0)) await each()
-  }
-  try {
-    await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
-    await mkdir(config.blobFolder, { recursive: true, mode: 0o700 })
-    const postgres = await openPostgres(config, logger, server)
-    closers.push(() => postgres.stop())
-    const pool = createPool({ ...postgres.connection, max: 6, application_name: 'varve', pipeline: true })
-    closers.push(() => pool.end())
-    const log = await openLog(config, postgres.connection, logger, metrics)
-    closers.push(() => log.close())
-    const keys = await openFileKeyStore({ folder: config.blobFolder, masterKey: await loadMasterKey(config.masterKeyFile) })
-    const { blocks, bsize } = await statfs(config.blobFolder)
-    const files = await openFileBlobStore({ folder: config.blobFolder, minFreeBytes: reserveBytes(config.minFree, blocks * bsize) })
-    // A command reads each blob once.
-    const blobs = server ? cachingBlobStore(files, { maxBytes: config.cacheBytes }) : files
-    const sealer = createSealer(keys)
-    await prepareRegister(pool)
-    const { connection, serverRuns } = postgres
-    return { config, logger, connection, pool, log, blobs, sealer, reads: readsOf(blobs, sealer, logger), serverRuns, close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  await using closing = new AsyncDisposableStack()
+  await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
+  await mkdir(config.blobFolder, { recursive: true, mode: 0o700 })
+  const postgres = await openPostgres(config, logger, server)
+  closing.defer(() => postgres.stop())
+  const pool = createPool({ ...postgres.connection, max: 6, application_name: 'varve', pipeline: true })
+  closing.defer(() => pool.end())
+  const log = await openLog(config, postgres.connection, logger, metrics)
+  closing.defer(() => log.close())
+  const keys = await openFileKeyStore({ folder: config.blobFolder, masterKey: await loadMasterKey(config.masterKeyFile) })
+  const { blocks, bsize } = await statfs(config.blobFolder)
+  const files = await openFileBlobStore({ folder: config.blobFolder, minFreeBytes: reserveBytes(config.minFree, blocks * bsize) })
+  // A command reads each blob once.
+  const blobs = server ? cachingBlobStore(files, { maxBytes: config.cacheBytes }) : files
+  const sealer = createSealer(keys)
+  await prepareRegister(pool)
+  const { connection, serverRuns } = postgres
+  const reads = readsOf(blobs, sealer, logger)
+  const opened = closing.move()
+  return { config, logger, connection, pool, log, blobs, sealer, reads, serverRuns, close: () => opened.disposeAsync() }
 }
 
 type OpenedPostgres = { readonly connection: ClientConfig; readonly serverRuns: boolean; stop(): Promise<void> }

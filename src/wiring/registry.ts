@@ -17,7 +17,10 @@ import { openUploadSessions } from '../storage/upload-sessions.ts'
 
 export type StartedRegistry = Awaited<ReturnType<typeof startRegistry>>
 
-/** Starts what folds the log and what records into it: all that the doors of /v2 work with, once the read models have what the log has. */
+/**
+ * Starts what folds the log and what records into it: all that the doors of /v2 work with, once the read models have what the log has.
+ * What was started is closed in the reverse order, also where a later part fails to start.
+ */
 export async function startRegistry(options: {
   readonly opened: Opened
   readonly boot: string
@@ -27,6 +30,7 @@ export async function startRegistry(options: {
 }) {
   const { opened, boot, release, metrics, publicUrl } = options
   const { config, logger, connection, pool, log, blobs, sealer, reads } = opened
+  await using closing = new AsyncDisposableStack()
   const queryPool = createPool({
     ...connection,
     max: 12,
@@ -35,12 +39,16 @@ export async function startRegistry(options: {
     // What requests write through it are sessions of uploads and browsers, which a crash may take.
     options: '-c synchronous_commit=off',
   })
+  closing.defer(() => queryPool.end())
   const readModels = await startReadModels({ pool, queryPool, log, reads, logger })
+  closing.defer(() => readModels.close())
   await catchUp(opened, readModels)
   measureLag(opened, readModels, metrics)
   const recording = { log, boot, now: Date.now, timeoutMs: REQUEST_PATIENCE_MS }
   const recorder = await startPullRecorder({ ...recording, release, maxPullsPerEvent: config.pullsPerEvent ?? Infinity })
   const access = createAccessRecorder(recording)
+  closing.defer(() => access.drain())
+  closing.defer(() => recorder.drain())
 
   async function visible(position: Position, signal = AbortSignal.timeout(REQUEST_PATIENCE_MS)): Promise<boolean> {
     const isVisible = await readModels.visible(position, signal)
@@ -68,17 +76,13 @@ export async function startRegistry(options: {
     metrics,
   }
 
+  const started = closing.move()
   return {
     registry,
     readModels,
     queryPool,
     /** Once no request comes any more: what was recorded is durable before. */
-    async close(): Promise<void> {
-      await recorder.drain()
-      await access.drain()
-      await readModels.close()
-      await queryPool.end()
-    },
+    close: () => started.disposeAsync(),
   }
 }
 
