@@ -3,7 +3,7 @@ import type { LoginWay } from '../commands/activity/events.ts'
 import type { Session } from '../identity/sessions/sessions.ts'
 import type { Access } from '../identity/tokens/scope.ts'
 import type { TokenRefusal, Tokens } from '../identity/tokens/tokens.ts'
-import type { LogIn, Login, LoginRefusal } from './login.ts'
+import type { LogIn, LoggedIn, Login, LoginRefusal } from './login.ts'
 import type { RequestHead } from './request-head.ts'
 import type { SubjectOf } from './subjects.ts'
 
@@ -68,16 +68,23 @@ export function createAuthenticator(options: {
         const colon = decoded.indexOf(':')
         if (colon < 0) return { refused: true, reason: 'credentials' }
         const loggedIn = await logIn(decoded.slice(0, colon), decoded.slice(colon + 1), address)
-        if ('refused' in loggedIn) return loggedIn
-        const { by, ...login } = loggedIn
-        const subject = await subjectOf(login)
-        if (subject === 'unavailable') return DIRECTORY
-        return subject === 'ended' ? { refused: true, reason: 'credentials' } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
+        return 'refused' in loggedIn ? loggedIn : identified(loggedIn, subjectOf)
       }
       default:
         return { refused: true, reason: 'credentials' }
     }
   }
+}
+
+/** Who somebody that logged in just now is. `ended`: the answer where what they came by has, which for a secret is that of a wrong one. */
+export async function identified(
+  { by, ...login }: LoggedIn,
+  subjectOf: SubjectOf,
+  ended: AuthRefusal = { refused: true, reason: 'credentials' },
+): Promise<Identified | AuthRefusal> {
+  const subject = await subjectOf(login)
+  if (subject === 'unavailable') return DIRECTORY
+  return subject === 'ended' ? ended : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
 }
 
 /** Who a token is for, and what it rests on. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
+import { identified } from '../../src/api/authenticate.ts'
 import type { AuthRefusal, Identified } from '../../src/api/authenticate.ts'
 import { createIdentify } from '../../src/api/requester.ts'
 import type { Caller } from '../../src/commands/activity/batches.ts'
@@ -33,6 +34,21 @@ function identifying(found: Identified | AuthRefusal, record: (access: Access) =
   })
   return { identify: () => identify(request, 'request'), refused, callers, sealer }
 }
+
+describe('who logged in', () => {
+  const ended: AuthRefusal = { refused: true, reason: 'token', why: 'ended', login }
+
+  it('is who they are now', async () => {
+    expect(await identified({ ...login, by: 'password' }, () => Promise.resolve(ann))).toEqual({ subject: ann, login, scope: undefined, by: 'password' })
+    expect(await identified(login, () => Promise.resolve(ann))).toEqual({ subject: ann, login, scope: undefined })
+  })
+
+  it('is nobody where what they came by has ended: a secret as a wrong one, a token as one that has ended', async () => {
+    expect(await identified(login, () => Promise.resolve('ended'))).toEqual({ refused: true, reason: 'credentials' })
+    expect(await identified({ ...login, by: 'refresh-token' }, () => Promise.resolve('ended'), ended)).toEqual(ended)
+    expect(await identified(login, () => Promise.resolve('unavailable'), ended)).toEqual({ refused: true, reason: 'directory' })
+  })
+})
 
 describe('who makes a request', () => {
   it('is told so once their login is on record, and not before', async () => {

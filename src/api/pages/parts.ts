@@ -10,6 +10,7 @@ import type { Identify, Introduce } from '../requester.ts'
 import type { SubjectOf } from '../subjects.ts'
 import { noteRefusal } from '../refusals.ts'
 import type { Reply } from '../reply.ts'
+import { identified } from '../authenticate.ts'
 import type { AuthRefusal } from '../authenticate.ts'
 import { page } from './page.ts'
 import { endView } from './views.ts'
@@ -45,14 +46,10 @@ export type Asked = { readonly request: Request; readonly requestId: string }
 /** The `Set-Cookie` of a new session of somebody who logged in just now, which is on record before. It is as long as the setting says. */
 export async function beginSession(parts: PagesParts, { request, requestId }: Asked, loggedIn: LoggedIn): Promise<string | AuthRefusal> {
   const { management, introduce, sessions, subjectOf } = parts
-  const { by, ...login } = loggedIn
-  const subject = await subjectOf(login)
-  if (subject === 'unavailable') return { refused: true, reason: 'directory' }
-  if (subject === 'ended') return { refused: true, reason: 'credentials' }
-  const requester = await introduce(request, requestId, { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) })
+  const requester = await introduce(request, requestId, await identified(loggedIn, subjectOf))
   if ('refused' in requester) return requester
   const { session_timeout: minutes } = await management.settings()
-  return sessions.begin({ user: login.id, credential: login.credential }, request.headers.cookie, minutes * MINUTE_MS)
+  return sessions.begin({ user: loggedIn.id, credential: loggedIn.credential }, request.headers.cookie, minutes * MINUTE_MS)
 }
 
 /** Notes that a page was not given, or did not do what it was asked for. */

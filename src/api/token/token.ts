@@ -7,10 +7,10 @@ import { tokenResponse } from '../../identity/tokens/token-response.ts'
 import type { Tokens } from '../../identity/tokens/tokens.ts'
 import { refusal } from '../../oci/errors.ts'
 import type { Refusal } from '../../oci/errors.ts'
-import { loginOf } from '../authenticate.ts'
+import { identified, loginOf } from '../authenticate.ts'
 import type { AuthRefusal, Identified } from '../authenticate.ts'
 import { MAX_FORM, formTaker } from '../held-body.ts'
-import type { LogIn, LoggedIn, LoginRefusal } from '../login.ts'
+import type { LogIn } from '../login.ts'
 import { notLetIn, unauthorized } from '../oci/challenge.ts'
 import { refused } from '../oci/exchange.ts'
 import type { Registry } from '../registry.ts'
@@ -74,18 +74,17 @@ export function tokenRoutes(options: {
 
   async function loggedInBy(form: Readonly<Record<string, unknown>>, address: string): Promise<Identified | AuthRefusal | Refusal> {
     const [name, password, refresh] = [form['username'], form['password'], form['refresh_token']]
-    let loggedIn: LoggedIn | LoginRefusal
-    if (form['grant_type'] === 'password' && typeof name === 'string' && typeof password === 'string') loggedIn = await logIn(name, password, address)
-    else if (form['grant_type'] === 'refresh_token' && typeof refresh === 'string') {
+    if (form['grant_type'] === 'password' && typeof name === 'string' && typeof password === 'string') {
+      const loggedIn = await logIn(name, password, address)
+      return 'refused' in loggedIn ? loggedIn : identified(loggedIn, subjectOf)
+    }
+    if (form['grant_type'] === 'refresh_token' && typeof refresh === 'string') {
       const verified = tokens.verifyRefresh(refresh)
       if ('refused' in verified) return { refused: true, reason: 'token', why: verified.refused }
-      loggedIn = { ...loginOf(verified.claims), by: 'refresh-token' }
-    } else return refusal('UNSUPPORTED', 'grant_type is password, with username and password, or refresh_token, with refresh_token', { status: 400 })
-    if ('refused' in loggedIn) return loggedIn
-    const { by, ...login } = loggedIn
-    const subject = await subjectOf(login)
-    if (subject === 'unavailable') return { refused: true, reason: 'directory' }
-    return subject === 'ended' ? { refused: true, reason: 'token', why: 'ended', login } : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
+      const login = loginOf(verified.claims)
+      return identified({ ...login, by: 'refresh-token' }, subjectOf, { refused: true, reason: 'token', why: 'ended', login })
+    }
+    return refusal('UNSUPPORTED', 'grant_type is password, with username and password, or refresh_token, with refresh_token', { status: 400 })
   }
 
   const answering = (handle: (request: Request, requestId: string) => Promise<Reply | Refusal>) => async (request: Request, response: Response) => {
