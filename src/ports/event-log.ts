@@ -23,9 +23,17 @@ export class EventError extends Error {
   override readonly name = 'EventError'
 }
 
+/** Further apart than this, this machine's clock and the log server's, nothing is written. */
+export const MAX_SKEW_MS = 5_000
+
 /** This machine's clock and the log server's are too far apart to write. */
 export class ClockError extends Error {
   override readonly name = 'ClockError'
+}
+
+/** `skewMs`: the log's clock minus this machine's. */
+export function clockError(skewMs: number): ClockError {
+  return new ClockError(`this machine's clock is ${Math.round(Math.abs(skewMs) / 1000)} s ${skewMs > 0 ? 'behind' : 'ahead of'} the log's`)
 }
 
 /** The log is away, or elects who leads it: what was asked may be asked again. */

@@ -15,13 +15,12 @@ import { tokenRoutes } from '../api/token/token.ts'
 import { routes as varveRoutes } from '../api/varve/routes.ts'
 import type { Opened } from '../cli/opened.ts'
 import { createDelays } from '../identity/passwords/delays.ts'
+import { MAX_SKEW_MS } from '../ports/event-log.ts'
 import { createTrailReader } from '../projections/trail-reader.ts'
 import type { Logins } from './logins.ts'
 import type { StartedRegistry } from './registry.ts'
 import type { Requesters } from './requesters.ts'
 import type { TokenKeys } from './token-keys.ts'
-
-const MAX_SKEW_MS = 5_000
 
 /** What the doors open onto. */
 type Parts = {
@@ -84,7 +83,7 @@ function createManagement({ opened, started, logins, release, publicUrl }: Parts
     settings,
     readiness: () => [
       ...(readModels.failure() === undefined ? [] : ['a projection stopped: see the log']),
-      ...(Math.abs(log.clockSkewMs()) > MAX_SKEW_MS ? ["this machine's clock and the log's are more than 5 s apart"] : []),
+      ...(Math.abs(log.clockSkewMs()) > MAX_SKEW_MS ? [`this machine's clock and the log's are more than ${MAX_SKEW_MS / 1000} s apart`] : []),
     ],
     directory: () => ldap.directory(),
     async volume() {

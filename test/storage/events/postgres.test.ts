@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { expect, it } from '@jest/globals'
+import { expect, it, jest } from '@jest/globals'
 import { Client } from 'pg'
 import { createCodec } from '../../../src/commands/codec.ts'
 import { eventTypes } from '../../../src/commands/event-types.ts'
@@ -33,6 +33,28 @@ it('appends durably and under read committed, or not at all', async () => {
   expect(await again.append('log', -1, [eventOf(LogNamed({ log: 'durable1' }))])).toMatchObject({ status: 'appended' })
   await again.close()
   await database.drop()
+})
+
+it.each([
+  [7_000, "7 s ahead of the log's"],
+  [-7_000, "7 s behind the log's"],
+])('writes nothing by a clock that is %i ms off the server, says how, and goes on when it was put right', async (offset, message) => {
+  const database = await testDatabase()
+  const log = await openPostgresLog(database.connection, createCodec(eventTypes))
+  const real = Date.now
+  const clock = jest.spyOn(Date, 'now').mockImplementation(() => real() + offset)
+  try {
+    // The server's time comes with the answer to an append.
+    expect(await log.append('log', -1, [eventOf(LogNamed({ log: 'clock001' }))])).toMatchObject({ status: 'appended' })
+    const [stream, start] = [`activity-${randomUUID()}`, [eventOf(ProcessStarted({ release: '1' }))]]
+    await expect(log.append(stream, -1, start)).rejects.toThrow(message)
+    clock.mockRestore()
+    expect(await log.append(stream, -1, start)).toMatchObject({ status: 'appended' })
+  } finally {
+    clock.mockRestore()
+    await log.close()
+    await database.drop()
+  }
 })
 
 it('hands over a few megabytes at a time, whatever came before', async () => {

@@ -1,7 +1,5 @@
-import { ClockError } from '../../../ports/event-log.ts'
+import { MAX_SKEW_MS, clockError } from '../../../ports/event-log.ts'
 
-/** Further apart than this, nothing is written. */
-const MAX_SKEW_MS = 5_000
 /** How often the server's clock is looked at, at most: it costs a read. */
 const EVERY_MS = 10_000
 /** How often it is asked again while the clocks are apart: it costs an event outside of the lanes. */
@@ -51,9 +49,7 @@ export function createClock(probe: () => Promise<{ readonly created: Date; reado
         saw(created, span)
       }
       const skew = skewMs()
-      if (Math.abs(skew) > MAX_SKEW_MS) {
-        throw new ClockError(`this machine's clock is ${Math.round(Math.abs(skew) / 1000)} s ${skew > 0 ? 'behind' : 'ahead of'} the log's`)
-      }
+      if (Math.abs(skew) > MAX_SKEW_MS) throw clockError(skew)
     },
   }
 }

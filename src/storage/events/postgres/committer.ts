@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { ClockError, EventError, MAX_APPEND_BYTES } from '../../../ports/event-log.ts'
+import { EventError, MAX_APPEND_BYTES, MAX_SKEW_MS, clockError } from '../../../ports/event-log.ts'
 import type { EncodedEvent } from '../../../ports/event-log.ts'
 import type { Lane } from '../../../ports/streams.ts'
 
@@ -22,7 +22,6 @@ type Row = { first_pos: string | null; actual: string; clock: Date }
 
 /** One call holds at most this many bytes of events: 1 MB held the log's lock for 8 to 73 ms, and what waits can go with the next. */
 const MAX_CALL_BYTES = MAX_APPEND_BYTES
-const MAX_SKEW_MS = 5_000
 /** How long a call may be without an answer. */
 export const CALL_TIMEOUT_MS = 15_000
 
@@ -173,7 +172,7 @@ export function createCommitter(connect: () => pg.Client, onCommitted: (head: nu
     const db = await connected()
     const { rows } = await db.query<{ clock: Date }>('select clock_timestamp() as clock')
     skewMs = (rows[0]?.clock.getTime() ?? 0) - Date.now()
-    if (Math.abs(skewMs) > MAX_SKEW_MS) throw new ClockError(`this machine's clock is ${Math.round(skewMs / 1000)} s behind the log's`)
+    if (Math.abs(skewMs) > MAX_SKEW_MS) throw clockError(skewMs)
   }
 
   return {
