@@ -17,7 +17,7 @@ export async function initialise(folder: string, cluster: string, binaries: Bina
     if (made.trim() === binaries.major) return
     throw new Error(
       `${cluster} was made by PostgreSQL ${made.trim()}, and this Varve brings PostgreSQL ${binaries.major}: start the Varve that made ` +
-        'it, export its log (varve log export), and import it into a new data folder',
+        'it, dump its database (pg_dump), restore that into a Postgres of your own, and name that one in VARVE_POSTGRES_URL',
     )
   }
   if ((await ignoring(['ENOENT'], lstat(cluster))) !== undefined) {
