@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { userAggregate } from '../commands/user/aggregate.ts'
 import { makeSecret } from '../identity/passwords/made-secret.ts'
-import { passwordFaults } from '../identity/passwords/policy.ts'
+import { faultWords, passwordFaults } from '../identity/passwords/policy.ts'
 import { makeArgon2Verifier } from '../identity/passwords/schemes.ts'
 import { SECRETS } from '../ports/key-store.ts'
 import { catalogueGroup } from '../projections/read-models.ts'
@@ -33,7 +33,7 @@ async function resetPassword(opened: Opened, nameOrId: string, { stdin }: Option
   if (user.source !== 'local') return refuse('the password of this user is kept elsewhere')
   const password = stdin === true ? (await text(process.stdin)).replace(/\r?\n$/, '') : makeSecret()
   const faults = passwordFaults(password)
-  if (faults.length > 0) return refuse(`the password is ${faults.join(', ')}`)
+  if (faults.length > 0) return refuse(`the password ${faultWords(faults)}`)
   const verifier = await sealer.seal(SECRETS, await makeArgon2Verifier(password))
   const { outcome, position } = await handle(userAggregate(rows, user.id), { type: 'ChangePassword', verifier }, context)
   if ('refused' in outcome) return refuse(outcome.message)

@@ -182,7 +182,10 @@ describe('varve user reset-password', () => {
   })
 
   it('takes one from standard input that keeps the policy', async () => {
-    expect(await withInput('short\n', 'user', 'reset-password', 'rita', '--stdin')).toMatchObject({ code: 1 })
+    expect(await withInput('short\n', 'user', 'reset-password', 'rita', '--stdin')).toEqual({
+      code: 1,
+      output: 'varve: the password is shorter than 8 characters, has no upper-case letter, has no digit\n',
+    })
     expect(await withInput('Another-1-for-rita\n', 'user', 'reset-password', 'rita', '--stdin')).toEqual({ code: 0, output: 'the password was changed\n' })
     let status = 0
     // A failure more would have to wait.

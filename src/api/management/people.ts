@@ -1,6 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { passwordFaults } from '../../identity/passwords/policy.ts'
-import type { PasswordFault } from '../../identity/passwords/policy.ts'
+import { faultWords, passwordFaults } from '../../identity/passwords/policy.ts'
 import { makeSecret } from '../../identity/passwords/made-secret.ts'
 import { SECRETS } from '../../ports/key-store.ts'
 import type { Sealed } from '../../ports/key-store.ts'
@@ -25,18 +24,10 @@ export function text(maxLength: number) {
 /** Long enough for every password that the policy lets through, whatever it is made of. */
 export const Secret = Type.String({ maxLength: 1_024 })
 
-const FAULTS: Readonly<Record<PasswordFault, string>> = {
-  'too-short': 'is shorter than 8 characters',
-  'too-long': 'is longer than 128 characters',
-  'no-upper-case': 'has no upper-case letter',
-  'no-lower-case': 'has no lower-case letter',
-  'no-digit': 'has no digit',
-}
-
 /** The verifier of what a person chose, sealed; or what is wrong with it. */
 export async function sealChosen({ verifiers, sealer }: Management, secret: string): Promise<Sealed | ApiError> {
   const faults = passwordFaults(secret)
-  if (faults.length > 0) return apiError(400, 'BAD_REQUEST', `it ${faults.map((fault) => FAULTS[fault]).join(', ')}`)
+  if (faults.length > 0) return apiError(400, 'BAD_REQUEST', `it ${faultWords(faults)}`)
   const made = await verifiers.forPassword(secret)
   return made === 'busy' ? busy : sealer.seal(SECRETS, made.verifier)
 }
