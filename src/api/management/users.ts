@@ -110,7 +110,7 @@ export const routes: readonly Route[] = [
     answers: { 200: UserAnswer },
     async handle({ identity }, { subject }) {
       const user = subject.kind === 'user' ? await identity.user(subject.id) : undefined
-      return user === undefined ? apiError(412, 'PRECONDITION', 'a robot is no user') : { status: 200, body: userAnswer(user) }
+      return user === undefined ? apiError(412, 'PRECONDITION', 'a robot is no user') : { status: 200, body: ownAnswer(user) }
     },
   }),
 
@@ -139,7 +139,7 @@ export const routes: readonly Route[] = [
     answers: { 200: UserAnswer },
     async handle(management, asked, { params }) {
       const user = await userFor(management, asked, params.user_id, { resource: 'user', action: 'read' })
-      return 'refused' in user ? user : { status: 200, body: userAnswer(user) }
+      return 'refused' in user ? user : { status: 200, body: isSelf(asked.subject, user) ? ownAnswer(user) : userAnswer(user) }
     },
   }),
 
@@ -311,4 +311,9 @@ function userAnswer({ number, name, email, realName, comment, administrator, sou
     creation_time: createdAt.toISOString(),
     update_time: updatedAt.toISOString(),
   }
+}
+
+/** As with Harbor, only who asks for themselves is told whether their directory or provider makes them an administrator. */
+function ownAnswer(user: UserRow): object {
+  return { ...userAnswer(user), admin_role_in_auth: user.administratorByDirectory }
 }
