@@ -192,7 +192,13 @@ export function createCommitter(connect: () => pg.Client, onCommitted: (head: nu
     clockSkewMs: () => skewMs,
     /** Waits for what is under way, then ends the connection. */
     async close(): Promise<void> {
-      if (sending) await Promise.race([idle.promise, sleep(CALL_TIMEOUT_MS)])
+      if (sending) {
+        const timer = setTimeout(() => {
+          idle.resolve(undefined)
+        }, CALL_TIMEOUT_MS)
+        await idle.promise
+        clearTimeout(timer)
+      }
       closed = true
       disconnect()
     },
