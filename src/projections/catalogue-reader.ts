@@ -73,6 +73,8 @@ export function createCatalogueReader(queries: () => CatalogueQueries) {
     /** When another version of the read models goes live. */
     clear(): void {
       for (const memory of [tags, manifests, blobs]) memory.clear()
+      // No entry and no read under way is left that a generation of the past could be taken for.
+      generations.clear()
     },
   }
 }
