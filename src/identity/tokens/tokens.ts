@@ -20,8 +20,7 @@ export type TokenSubject = { readonly sub: string; readonly cred: string }
 export type Tokens = ReturnType<typeof createTokens>
 
 export type TokensOptions = {
-  /** From configuration, never from a request. */
-  /** A port that the system gives is known once it listens. */
+  /** From configuration, never from a request; a port that the system gives is known once it listens. */
   readonly issuer: () => string
   readonly audience: string
   readonly keyring: Keyring
