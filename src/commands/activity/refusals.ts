@@ -29,7 +29,7 @@ type Counted = { readonly note: Promise<(how: { readonly requestId: string } | {
 
 /**
  * Records a refusal at its first in a minute for its source, reason and target, and counts those after it: a row when the minute ends.
- * Whatever comes, a minute writes at most some hundred rows, and what is kept of it is bounded by them. `anybody`: the caller of the
+ * Whatever comes, a minute writes at most about a thousand rows, and what is kept of it is bounded by them. `anybody`: the caller of the
  * rows that are of more sources than are told apart.
  */
 export function createRefusals(options: { readonly note: (note: RefusalNote) => void; readonly anybody: () => Caller }) {
