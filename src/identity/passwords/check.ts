@@ -1,3 +1,4 @@
+import { folded } from '../../ports/same-name.ts'
 import type { AccountFault } from '../ldap/active-directory.ts'
 import type { AttemptEnd, Delays, Wait } from './delays.ts'
 import type { Checked, CredentialMemory } from './remembered.ts'
@@ -20,7 +21,7 @@ export type Attempt = { readonly account: string; readonly secret: string; reado
 export function createCredentialCheck<T extends { readonly id: string }>(memory: CredentialMemory<T, CheckFailure>, delays: Delays) {
   return ({ account, secret, address }: Attempt, verify: () => Promise<T | NotLetIn>): Promise<Checked<T, CheckFailure>> =>
     memory.get(account, secret, async () => {
-      const attempt = delays.begin(account, address)
+      const attempt = delays.begin(guessedAt(account), address)
       if (attempt.status === 'wait') return { failed: attempt }
       let end: AttemptEnd = 'unanswered'
       try {
@@ -32,4 +33,12 @@ export function createCredentialCheck<T extends { readonly id: string }>(memory:
         attempt.end(end)
       }
     })
+}
+
+/**
+ * What an account's guesses are counted by: all spellings of a name that lead to one account share it, those that only a directory takes
+ * for one too (RFC 4518: spaces at its ends, and how many between; Active Directory: accents). Names that only look alike share it as well.
+ */
+function guessedAt(account: string): string {
+  return folded(account).normalize('NFKD').replace(/[\p{M}\p{Cf}]/gu, '').toUpperCase().replace(/\s+/g, ' ').trim()
 }

@@ -127,6 +127,13 @@ describe('a credential that is not right', () => {
     expect(verifications()).toBe(before)
   })
 
+  it.each(['ANN', 'ａnn', ' ann ', 'Änn', 'a\u00adnn'])('counts for the account however its name is spelt: %j', async (spelling) => {
+    const { check } = world()
+    for (let guess = 0; guess < 5; guess += 1) await check(`guess ${guess}`, wrong, spelling)
+    expect(await check('another guess', wrong)).toEqual({ failed: { status: 'wait', seconds: 1 } })
+    expect(await check('another guess', wrong, 'bob')).toEqual({ failed: { status: 'wrong' } })
+  })
+
   it.each([
     ['the server is busy', () => Promise.resolve('busy' as const)],
     ['the directory is down', () => Promise.reject(new Error('down'))],
