@@ -3,12 +3,18 @@ import type { Sealer } from '../ports/key-store.ts'
 import type { AccountFault } from '../identity/ldap/active-directory.ts'
 import type { createCredentialCheck, NotLetIn } from '../identity/passwords/check.ts'
 import type { Verdict, Verifiers } from '../identity/passwords/verifiers.ts'
+import { ruleKey } from '../identity/workload/rule.ts'
+import type { WorkloadRule } from '../identity/workload/rule.ts'
+import type { Workload } from '../identity/workload/verifier.ts'
 import type { RobotRow, UserRow } from '../projections/identity-queries.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { SettingsReader } from './settings.ts'
 
-/** Somebody who logged in, and what that rests on: the event that set the secret. Another one there means that this login has ended. */
-export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id: string; readonly credential: string }
+/**
+ * Somebody who logged in, and what that rests on: the event that set the secret, and of a workload the rule besides. Another one there
+ * means that this login has ended. `endsAt`: when the workload's own token does, which nothing that comes of it may outlive.
+ */
+export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id: string; readonly credential: string; readonly endsAt?: Date }
 
 /** `by`: how they were verified. Absent where that is remembered from a minute before: it is no new login then. */
 export type LoggedIn = Login & { readonly by?: LoginWay }
@@ -49,8 +55,8 @@ export function createLogin(options: {
   /** Whose a credential is, where it was verified in the last minute. */
   readonly known: (name: string, secret: string) => Verified | undefined
   readonly outside: OutsideLogin
-  /** Whether a token of an OIDC issuer is of a workload that may log in as a robot. */
-  readonly workload: (robot: RobotRow, token: string) => Promise<boolean>
+  /** By which rule of a robot a token of an OIDC issuer lets in, and until when; undefined where it does not. */
+  readonly workload: (robot: RobotRow, token: string) => Promise<Pick<Workload<WorkloadRule>, 'rule' | 'endsAt'> | undefined>
   readonly settings: SettingsReader
   /** Stores a password's verifier anew: it came from a scheme of the past. */
   readonly upgrade: (user: string, password: string) => void
@@ -73,10 +79,14 @@ export function createLogin(options: {
   async function verifyRobot(name: string, secret: string): Promise<Verified | 'wrong' | 'busy'> {
     const robot = await robotNamed(name)
     const good = robot !== undefined && !robot.disabled && (robot.expiresAt === undefined || robot.expiresAt > now())
-    const isWorkload = good && robot.workloads.length > 0 && ID_TOKEN.test(secret)
-    const verdict = isWorkload ? ((await workload(robot, secret)) ? 'right' : 'wrong') : await verify(good ? robot.verifier : undefined, secret)
+    if (good && robot.workloads.length > 0 && ID_TOKEN.test(secret)) {
+      const found = await workload(robot, secret)
+      if (found === undefined) return 'wrong'
+      return { kind: 'robot', id: robot.id, credential: workloadCredential(robot, found.rule), endsAt: found.endsAt, by: 'workload-token' }
+    }
+    const verdict = await verify(good ? robot.verifier : undefined, secret)
     if (verdict === 'busy') return verdict
-    return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential, by: isWorkload ? 'workload-token' : 'robot-secret' }
+    return robot === undefined || verdict === 'wrong' ? 'wrong' : { kind: 'robot', id: robot.id, credential: robot.credential, by: 'robot-secret' }
   }
 
   async function verifyUser(name: string, secret: string): Promise<Verified | NotLetIn> {
@@ -106,8 +116,10 @@ export function createLogin(options: {
     }
     const checked = await check({ account: name, secret, address }, lookUp)
     if ('subject' in checked) {
-      const { kind, id, credential, by } = checked.subject
-      return { kind, id, credential, ...(isRemembered ? {} : { by }) }
+      const { by, ...login } = checked.subject
+      // It is remembered for longer than its token may live.
+      if (login.endsAt !== undefined && login.endsAt <= now()) return WRONG
+      return { ...login, ...(isRemembered ? {} : { by }) }
     }
     const { status } = checked.failed
     switch (status) {
@@ -126,6 +138,11 @@ export function createLogin(options: {
         return { refused: true, reason: 'wait', seconds: checked.failed.seconds }
     }
   }
+}
+
+/** What the login of a workload rests on: the robot as it is told from one of before, and the rule that let it in. */
+export function workloadCredential({ credential }: Pick<RobotRow, 'credential'>, rule: WorkloadRule): string {
+  return `${credential} ${ruleKey(rule)}`
 }
 
 /** Whether somebody could have this name. */

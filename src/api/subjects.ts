@@ -1,6 +1,7 @@
 import type { Subject } from '../commands/access/rights.ts'
-import type { UserRow } from '../projections/identity-queries.ts'
+import type { RobotRow, UserRow } from '../projections/identity-queries.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
+import { workloadCredential } from './login.ts'
 import type { Login } from './login.ts'
 
 /** Who somebody that once logged in is now; `ended` where what they came by has, `unavailable` where their directory cannot be asked. */
@@ -28,7 +29,7 @@ export function createSubjects(options: {
 
   async function robotOf({ id, credential }: Login): Promise<Subject | 'ended'> {
     const robot = await identity.robot(id)
-    if (robot?.credential !== credential || robot.disabled || (robot.expiresAt !== undefined && robot.expiresAt <= now())) return 'ended'
+    if (robot === undefined || !restsOn(robot, credential) || robot.disabled || (robot.expiresAt !== undefined && robot.expiresAt <= now())) return 'ended'
     return { kind: 'robot', id, name: robot.name, permissions: robot.permissions }
   }
 
@@ -42,4 +43,9 @@ export function createSubjects(options: {
         return 'ended'
     }
   }
+}
+
+/** Whether a login is still good: by the robot's secret, or by one of the rules that it has now. */
+function restsOn(robot: RobotRow, credential: string): boolean {
+  return robot.credential === credential || robot.workloads.some((rule) => workloadCredential(robot, rule) === credential)
 }

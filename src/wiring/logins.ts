@@ -49,7 +49,10 @@ export async function createLogins({ config, logger, sealer }: Opened, { registr
     settings,
     now,
     outside: (name, secret) => ldap.logIn(name, secret),
-    workload: async (robot, token) => (await workloads.verify(token, robot.workloads)).kind === 'workload',
+    workload: async (robot, token) => {
+      const found = await workloads.verify(token, robot.workloads)
+      return found.kind === 'workload' ? found : undefined
+    },
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
     known: (name, secret) => remembered.known(name, secret),
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),

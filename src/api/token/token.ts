@@ -49,9 +49,12 @@ export function tokenRoutes(options: {
     const { token_expiration: minutes } = await registry.settings()
     const whom = { sub: `${login.kind}:${login.id}`, cred: login.credential }
     const access = await grant(registry, subject, parseScopes(scopes))
-    const issued = tokens.issueAccess(whom, access, minutes * 60)
-    const refresh = offline && subject.kind !== 'anonymous' ? tokens.issueRefresh(whom, LONGEST_LIFETIME_S) : undefined
-    await registry.access.record({ what: 'token', caller, requestId, access, seconds: minutes * 60, refresh: refresh !== undefined })
+    // What came by the token of a workload ends with it: whoever wants more has a new one.
+    const { endsAt } = login
+    const seconds = endsAt === undefined ? minutes * 60 : Math.max(1, Math.min(minutes * 60, Math.floor((endsAt.getTime() - registry.now().getTime()) / 1_000)))
+    const issued = tokens.issueAccess(whom, access, seconds)
+    const refresh = offline && subject.kind !== 'anonymous' && endsAt === undefined ? tokens.issueRefresh(whom, LONGEST_LIFETIME_S) : undefined
+    await registry.access.record({ what: 'token', caller, requestId, access, seconds, refresh: refresh !== undefined })
     return json(200, tokenResponse(issued, refresh), { 'Cache-Control': 'no-store' })
   }
 

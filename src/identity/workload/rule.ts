@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { isPlainHttpsUrl } from '../https-url.ts'
 
 /**
@@ -22,6 +23,12 @@ export function problemOf({ issuer, audience, subject, claims }: WorkloadRule): 
   if ([subject, ...Object.values(claims)].every((pattern) => /^\**$/.test(pattern)))
     return 'The rule would let in whatever the issuer vouches for: name a subject or a claim'
   return undefined
+}
+
+/** Tells a rule from every other, in whatever order its claims stand. */
+export function ruleKey({ issuer, audience, subject, claims }: WorkloadRule): string {
+  const sorted = Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1))
+  return hash('sha256', JSON.stringify([issuer, audience, subject, sorted]), 'base64url')
 }
 
 /** Whether verified claims are met by the subject and claims of a rule; its issuer and audience are the verifier's to compare. */

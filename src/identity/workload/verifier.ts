@@ -24,6 +24,8 @@ export type Workload<Rule extends WorkloadRule> = {
   readonly issuer: string
   readonly subject: string
   readonly claims: WorkloadClaims
+  /** From when on the token lets nobody in any more. */
+  readonly endsAt: Date
 }
 
 export type WorkloadVerifier = {
@@ -45,7 +47,7 @@ const MAX_TOKEN_LENGTH = 16_384
 const MAX_AGE_SECONDS = 24 * 3_600
 const CLOCK_TOLERANCE_SECONDS = 30
 
-type Verified = { readonly kind: 'verified'; readonly subject: string; readonly claims: JWTPayload }
+type Verified = { readonly kind: 'verified'; readonly subject: string; readonly claims: JWTPayload; readonly endsAt: Date }
 type Keys = { readonly kind: 'keys'; readonly keys: JWTVerifyGetKey }
 
 /**
@@ -66,11 +68,11 @@ export function createWorkloadVerifier({ outbound, now = () => performance.now()
 
     const verified = await verifiedBy(found.keys, token, issuer)
     if (verified.kind === 'refusal') return verified
-    const { subject, claims } = verified
+    const { subject, claims, endsAt } = verified
     const meant = candidates.filter((rule) => [claims.aud].flat().includes(rule.audience))
     if (meant.length === 0) return refusal('audience', 'This token is meant for another service')
     const rule = meant.find((each) => matches(each, claims))
-    return rule === undefined ? refusal('rule', 'No rule lets this workload in') : { kind: 'workload', rule, issuer, subject, claims }
+    return rule === undefined ? refusal('rule', 'No rule lets this workload in') : { kind: 'workload', rule, issuer, subject, claims, endsAt }
   }
 
   return { verify }
@@ -95,9 +97,9 @@ async function verifiedBy(keys: JWTVerifyGetKey, token: string, issuer: string):
       maxTokenAge: MAX_AGE_SECONDS,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
     })
-    const { sub } = payload
-    return typeof sub === 'string' && sub !== ''
-      ? { kind: 'verified', subject: sub, claims: payload }
+    const { sub, exp, iat } = payload
+    return typeof sub === 'string' && sub !== '' && exp !== undefined && iat !== undefined
+      ? { kind: 'verified', subject: sub, claims: payload, endsAt: new Date(Math.min(exp, iat + MAX_AGE_SECONDS) * 1_000) }
       : refusal('malformed', 'This token has no subject')
   } catch (error) {
     return refusalOf(error)

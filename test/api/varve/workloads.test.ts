@@ -37,6 +37,10 @@ const basic = (name: string, secret: string): string => `Basic ${Buffer.from(`${
 const pushing = async (token: string): Promise<number> => (await call('POST', '/v2/team/app/blobs/uploads/', undefined, basic(robot.name, token))).status
 const claims = { sub: 'repo:octo/app:ref:refs/heads/main', aud: 'varve', environment: 'prod' }
 const rule = () => ({ issuer: issuer.url, audience: 'varve', subject: 'repo:octo/app:*', claims: { environment: 'prod' } })
+type Granted = { readonly token: string; readonly expires_in: number; readonly refresh_token?: string }
+const granted = async (secret: string): Promise<Granted> =>
+  (await (await call('GET', '/service/token?service=varve&scope=repository:team/app:pull,push&offline_token=true', undefined, basic(robot.name, secret))).json()) as Granted
+const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { readonly exp: number }
 const path = (): string => `/api/varve/v1/robots/${robot.id}/workloads`
 
 describe('the workloads of a robot', () => {
@@ -51,8 +55,7 @@ describe('the workloads of a robot', () => {
     expect(await (await call('GET', path())).json()).toEqual([rule()])
     const token = await issuer.sign(claims)
     expect(await pushing(token)).toBe(202)
-    const granted = await call('GET', '/service/token?service=varve&scope=repository:team/app:pull,push', undefined, basic(robot.name, token))
-    expect(granted.status).toBe(200)
+    expect((await granted(token)).token).toEqual(expect.any(String))
     expect(await pushing(robot.secret)).toBe(202)
   })
 
@@ -62,11 +65,28 @@ describe('the workloads of a robot', () => {
     for (const other of others) expect(await pushing(await issuer.sign(other))).toBe(401)
   })
 
-  it('end at once with their rule, and with the robot', async () => {
-    const token = await issuer.sign(claims)
-    expect(await pushing(token)).toBe(202)
+  it('are given no token that outlives theirs, and none to fetch others with', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 120
+    const { token, expires_in: seconds, refresh_token: refresh } = await granted(await issuer.sign({ ...claims, exp }))
+    expect([claimsOf(token).exp <= exp, seconds <= 120, refresh]).toEqual([true, true, undefined])
+    const form = new URLSearchParams({ grant_type: 'password', service: 'varve', access_type: 'offline', username: robot.name, password: await issuer.sign(claims) })
+    const posted = await fetch(new URL('/service/token', server.url), { method: 'POST', body: form })
+    expect([posted.status, ((await posted.json()) as Granted).refresh_token]).toEqual([200, undefined])
+    // One by the robot's secret lives as long as the setting says.
+    expect(await granted(robot.secret)).toMatchObject({ expires_in: 300, refresh_token: expect.any(String) as unknown })
+  })
+
+  it('end at once with the rule that let them in, and whatever they were given; others and the secret stay', async () => {
+    const [token, other] = [await issuer.sign(claims), { ...rule(), subject: 'repo:octo/other:*' }]
+    expect((await call('PUT', path(), [rule(), other])).status).toBe(200)
+    const tokens = [token, await issuer.sign({ ...claims, sub: 'repo:octo/other:main' }), robot.secret]
+    const bearers = await Promise.all(tokens.map(async (each) => `Bearer ${(await granted(each)).token}`))
+    const opened = (): Promise<number[]> => Promise.all(bearers.map(async (bearer) => (await call('POST', '/v2/team/app/blobs/uploads/', undefined, bearer)).status))
+    expect([await pushing(token), await opened()]).toEqual([202, [202, 202, 202]])
+    expect((await call('PUT', path(), [other])).status).toBe(200)
+    expect([await pushing(token), await opened()]).toEqual([401, [401, 202, 202]])
     expect((await call('PUT', path(), [])).status).toBe(200)
-    expect(await pushing(token)).toBe(401)
+    expect(await opened()).toEqual([401, 401, 202])
   })
 
   it('are set by who may change the robot, with rules that let in less than everybody', async () => {
