@@ -15,8 +15,9 @@ export type Identified = {
   readonly subject: Subject
   readonly login: Login
   readonly scope: Scope | undefined
-  /** How they logged in, where they did so just now. */
+  /** How they logged in, where that is to be put on record; `recorded` is called once it is. */
   readonly by?: LoginWay
+  readonly recorded?: (() => void) | undefined
   /** What they came by, where that is a browser's session; and whose it was, where it has ended or is none: they are nobody then. */
   readonly session?: Session
   readonly ended?: Login | 'unknown'
@@ -78,13 +79,13 @@ export function createAuthenticator(options: {
 
 /** Who somebody that logged in just now is. `ended`: the answer where what they came by has, which for a secret is that of a wrong one. */
 export async function identified(
-  { by, ...login }: LoggedIn,
+  { by, fresh, recorded, ...login }: LoggedIn,
   subjectOf: SubjectOf,
   ended: AuthRefusal = { refused: true, reason: 'credentials' },
 ): Promise<Identified | AuthRefusal> {
   const subject = await subjectOf(login)
   if (subject === 'unavailable') return DIRECTORY
-  return subject === 'ended' ? ended : { subject, login, scope: undefined, ...(by === undefined ? {} : { by }) }
+  return subject === 'ended' ? ended : { subject, login, scope: undefined, ...(fresh ? { by, recorded } : {}) }
 }
 
 /** Who a token is for, and what it rests on. */

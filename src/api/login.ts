@@ -16,8 +16,11 @@ import type { SettingsReader } from './settings.ts'
  */
 export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id: string; readonly credential: string; readonly endsAt?: Date }
 
-/** `by`: how they were verified. Absent where that is remembered from a minute before: it is no new login then. */
-export type LoggedIn = Login & { readonly by?: LoginWay }
+/**
+ * `by`: how they were verified. `fresh` until that is on record, which `recorded` says: whoever is remembered from a minute before is no
+ * new login.
+ */
+export type LoggedIn = Login & { readonly by: LoginWay; readonly fresh: boolean; readonly recorded?: (() => void) | undefined }
 
 /**
  * `account`: why the directory bars it, for the trail alone. `wait`: after failures, or while too many passwords are checked. `directory`: it
@@ -52,8 +55,6 @@ export function createLogin(options: {
   readonly sealer: Sealer
   readonly verifiers: Verifiers
   readonly check: Check
-  /** Whose a credential is, where it was verified in the last minute. */
-  readonly known: (name: string, secret: string) => Verified | undefined
   readonly outside: OutsideLogin
   /** By which rule of a robot a token of an OIDC issuer lets in, and until when; undefined where it does not. */
   readonly workload: (robot: RobotRow, token: string) => Promise<Pick<Workload<WorkloadRule>, 'rule' | 'endsAt'> | undefined>
@@ -62,7 +63,8 @@ export function createLogin(options: {
   readonly upgrade: (user: string, password: string) => void
   readonly now: () => Date
 }): LogIn {
-  const { identity, sealer, verifiers, check, known, outside, workload, settings, upgrade, now } = options
+  const { identity, sealer, verifiers, check, outside, workload, settings, upgrade, now } = options
+  const onRecord = new WeakSet<Verified>()
 
   async function verify(sealed: UserRow['verifier'], secret: string): Promise<Verdict | 'busy'> {
     const verifier = sealed && (await sealer.open(sealed))
@@ -107,7 +109,6 @@ export function createLogin(options: {
   }
 
   return async function logIn(name, secret, address) {
-    const isRemembered = known(name, secret) !== undefined
     const { robot_name_prefix: prefix } = await settings()
     // What no name can be is not looked up: Postgres takes no such text.
     const lookUp = async (): Promise<Verified | NotLetIn> => {
@@ -116,10 +117,10 @@ export function createLogin(options: {
     }
     const checked = await check({ account: name, secret, address }, lookUp)
     if ('subject' in checked) {
-      const { by, ...login } = checked.subject
+      const { subject } = checked
       // It is remembered for longer than its token may live.
-      if (login.endsAt !== undefined && login.endsAt <= now()) return WRONG
-      return { ...login, ...(isRemembered ? {} : { by }) }
+      if (subject.endsAt !== undefined && subject.endsAt <= now()) return WRONG
+      return { ...subject, fresh: !onRecord.has(subject), recorded: () => onRecord.add(subject) }
     }
     const { status } = checked.failed
     switch (status) {

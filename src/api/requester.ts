@@ -58,9 +58,12 @@ export function createIdentify(options: {
       return found
     }
     if (found.ended !== undefined) refuse(found.ended === 'unknown' ? undefined : found.ended, 'session')
-    const { subject, by } = found
+    const { subject, by, recorded } = found
     const caller = await callerOf(subject, address, agent)
-    if (by !== undefined) await access.record({ what: 'login', by, caller, requestId })
+    if (by !== undefined) {
+      await access.record({ what: 'login', by, caller, requestId })
+      recorded?.()
+    }
     return {
       ...found,
       caller,

@@ -54,7 +54,6 @@ export async function createLogins({ config, logger, sealer }: Opened, { registr
       return found.kind === 'workload' ? found : undefined
     },
     check: createCredentialCheck(remembered, createDelays({ now: Date.now })),
-    known: (name, secret) => remembered.known(name, secret),
     upgrade: createPasswordUpgrade({ verifiers, sealer, handle, decisionRows, context: system, logger }),
   })
   const subjectOf = createSubjects({ identity, stillThere: (user) => ldap.stillThere(user), now })

@@ -28,7 +28,7 @@ describe('tokens', () => {
     proxy = await startPostgresProxy(database.connection)
     server = await startVarve({ env: { VARVE_POSTGRES_URL: proxy.url } })
     wire = wireClient(server)
-    for (const name of ['dev', 'gus', 'eve', 'sid', 'tim', 'una']) await makeUser(server, name)
+    for (const name of ['dev', 'gus', 'eve', 'sid', 'tim', 'una', 'vic']) await makeUser(server, name)
     await makeProject(server, 'hidden', 'private', { dev: 'developer', gus: 'guest' })
     await makeProject(server, 'open', 'public')
     await makeProject(server, 'own', 'private', { dev: 'developer', eve: 'developer' })
@@ -290,5 +290,18 @@ describe('tokens', () => {
       proxy.release()
     }
     expect((await fetchToken(server, basic('una'), [])).status).toBe(200)
+  }, 60_000)
+
+  it('are not given while a login cannot be put on record, and the next try is put there', async () => {
+    proxy.hold()
+    try {
+      expect((await fetchToken(server, basic('vic'), [])).status).toBe(503)
+    } finally {
+      proxy.release()
+    }
+    const { status, headers } = await fetchToken(server, basic('vic'), [])
+    const { stdout } = await server.varve('audit', '--action', 'login', '--actor', 'vic', '--json')
+    const request = headers.get('X-Request-Id') ?? 'none'
+    expect([status, stdout.split('\n').filter((line) => line.includes(request))]).toEqual([200, [expect.stringContaining('"password"')]])
   }, 60_000)
 })

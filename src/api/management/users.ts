@@ -282,8 +282,16 @@ function throttledRegistration(management: Management, asked: Asked): ApiError |
 /** The old password is asked for as a login is, with its delays: else whoever took over a session could guess at it here. */
 async function refusedPassword(management: Management, asked: Asked, { name, credential }: UserRow, password: string): Promise<ApiError | undefined> {
   const loggedIn = await management.logIn(name, password, asked.address)
-  // A secret for the command line is no password.
-  if (!('refused' in loggedIn)) return loggedIn.credential === credential ? undefined : wrongPassword
+  if (!('refused' in loggedIn)) {
+    const { by, fresh, recorded } = loggedIn
+    const { caller, requestId } = asked
+    if (fresh) {
+      await management.access.record({ what: 'login', by, caller, requestId })
+      recorded?.()
+    }
+    // A secret for the command line is no password.
+    return loggedIn.credential === credential ? undefined : wrongPassword
+  }
   noteRefusal(management, asked, { reason: reasonOf(loggedIn), action: 'password:change' })
   return loggedIn.reason === 'wait' ? busy : wrongPassword
 }

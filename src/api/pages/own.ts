@@ -5,10 +5,11 @@ import type { UserRow } from '../../projections/identity-queries.ts'
 import type { AuthRefusal } from '../authenticate.ts'
 import { carryOut } from '../management/carry-out.ts'
 import { makeSealed } from '../management/people.ts'
+import { noteRefusal } from '../refusals.ts'
 import type { Reply } from '../reply.ts'
 import type { Requester } from '../requester.ts'
 import { goTo, page } from './page.ts'
-import { beginSession, fieldOf, fromElsewhere } from './parts.ts'
+import { beginSession, enterAs, fieldOf, fromElsewhere } from './parts.ts'
 import type { Asked, PagesParts } from './parts.ts'
 import { cliSecretView, endView, homeView, leadingView, loginView } from './views.ts'
 
@@ -73,7 +74,12 @@ export function createOwnPages(parts: PagesParts) {
       await introduce(request, requestId, loggedIn)
       return refusedPage(loggedIn)
     }
-    if (loggedIn.kind !== 'user') return loginPage(403, 'A robot logs in from the command line')
+    if (loggedIn.kind !== 'user') {
+      const robot = await enterAs(parts, asked, loggedIn)
+      if ('refused' in robot) return refusedPage(robot)
+      noteRefusal(management, robot, { reason: 'role', action: 'session:create' })
+      return loginPage(403, 'A robot logs in from the command line')
+    }
     const cookie = await beginSession(parts, asked, loggedIn)
     return typeof cookie === 'string' ? goTo('/', [cookie]) : refusedPage(cookie)
   }

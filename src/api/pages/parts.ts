@@ -6,7 +6,7 @@ import type { Management } from '../management/management.ts'
 import type { SignOn } from '../oidc.ts'
 import type { createOutsideUsers } from '../outside-user.ts'
 import type { RequestHead } from '../request-head.ts'
-import type { Identify, Introduce } from '../requester.ts'
+import type { Identify, Introduce, Requester } from '../requester.ts'
 import type { SubjectOf } from '../subjects.ts'
 import { noteRefusal } from '../refusals.ts'
 import type { Reply } from '../reply.ts'
@@ -14,6 +14,8 @@ import { identified } from '../authenticate.ts'
 import type { AuthRefusal } from '../authenticate.ts'
 import { page } from './page.ts'
 import { endView } from './views.ts'
+
+type PageLogin = Omit<LoggedIn, 'fresh'>
 
 const MINUTE_MS = 60_000
 
@@ -43,13 +45,17 @@ export function fieldOf(request: Request, name: string): string | undefined {
 /** A request to a page, under the id that the log and the answer have for it. */
 export type Asked = { readonly request: Request; readonly requestId: string }
 
+/** Somebody who logged in to a page just now: on record, whether they are remembered from another door or not. */
+export async function enterAs({ introduce, subjectOf }: PagesParts, { request, requestId }: Asked, loggedIn: PageLogin): Promise<Requester | AuthRefusal> {
+  return introduce(request, requestId, await identified({ ...loggedIn, fresh: true }, subjectOf))
+}
+
 /** The `Set-Cookie` of a new session of somebody who logged in just now, which is on record before. It is as long as the setting says. */
-export async function beginSession(parts: PagesParts, { request, requestId }: Asked, loggedIn: LoggedIn): Promise<string | AuthRefusal> {
-  const { management, introduce, sessions, subjectOf } = parts
-  const requester = await introduce(request, requestId, await identified(loggedIn, subjectOf))
+export async function beginSession(parts: PagesParts, asked: Asked, loggedIn: PageLogin): Promise<string | AuthRefusal> {
+  const requester = await enterAs(parts, asked, loggedIn)
   if ('refused' in requester) return requester
-  const { session_timeout: minutes } = await management.settings()
-  return sessions.begin({ user: loggedIn.id, credential: loggedIn.credential }, request.headers.cookie, minutes * MINUTE_MS)
+  const { session_timeout: minutes } = await parts.management.settings()
+  return parts.sessions.begin({ user: loggedIn.id, credential: loggedIn.credential }, asked.request.headers.cookie, minutes * MINUTE_MS)
 }
 
 /** Notes that a page was not given, or did not do what it was asked for. */

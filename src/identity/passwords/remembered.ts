@@ -57,10 +57,6 @@ export function createCredentialMemory<T extends { readonly id: string }, F>({ n
   }
 
   return {
-    known(account: string, secret: string): T | undefined {
-      return peek(keyOf(account, secret))
-    },
-
     /** From memory, or by `verify`. */
     async get(account: string, secret: string, verify: () => Promise<Checked<T, F>>): Promise<Checked<T, F>> {
       const key = keyOf(account, secret)

@@ -6,6 +6,7 @@ import { startVarve } from '../../support/server.ts'
 import type { VarveServer } from '../../support/server.ts'
 import { LIVE_URL } from '../../support/spaces.ts'
 import { until } from '../../support/until.ts'
+import { webClient } from '../../support/web.ts'
 
 const PASSWORD = 'Of-lakes-and-1-river'
 let server: VarveServer
@@ -171,6 +172,23 @@ describe('a password', () => {
     expect(refusals).toContainEqual(expect.objectContaining({ action: 'password:change', reason: 'credentials' }))
     expect(refusals).toContainEqual(expect.objectContaining({ action: 'password:change', reason: 'throttled' }))
     expect(stdout).not.toContain('guess-')
+  })
+
+  it('that was asked for as the old one is a login, on record', async () => {
+    const { id } = await newUser('kai')
+    const browser = webClient(server.url)
+    expect((await browser.logIn('kai', PASSWORD)).status).toBe(303)
+    const csrf = await browser.csrf()
+    // The session stays; that the password was verified a moment ago is forgotten.
+    await server.restart()
+    const response = await fetch(`${server.url}/api/v2.0/users/${id}/password`, {
+      method: 'PUT', body: JSON.stringify({ old_password: PASSWORD, new_password: PASSWORD }),
+      headers: { 'Content-Type': 'application/json', Cookie: [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; '), 'X-Harbor-CSRF-Token': csrf },
+    })
+    expect(response.status).toBe(400)
+    const { stdout } = await server.varve('audit', '--action', 'login', '--actor', 'kai', '--json')
+    const request = response.headers.get('X-Request-Id') ?? 'none'
+    expect(stdout.split('\n').filter((line) => line.includes(request))).toEqual([expect.stringContaining('"password"')])
   })
 
   it('and what else is secret stands in no answer', async () => {

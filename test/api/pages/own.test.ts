@@ -21,6 +21,7 @@ async function loggedIn(name: string): Promise<WebClient> {
   return client
 }
 
+const linesOf = (trail: string, request: string): string[] => trail.split('\n').filter((line) => line.includes(request))
 const entries = async (action: string): Promise<string> => (await server.varve('audit', '--action', action, '--json')).stdout
 
 describe('the page at the root', () => {
@@ -72,8 +73,19 @@ describe('the page at the root', () => {
     })
     const { name, secret } = body as { readonly name: string; readonly secret: string }
     const client = webClient(server.url)
-    expect((await client.logIn(name, secret)).status).toBe(403)
-    expect(client.cookies.size).toBe(0)
+    const { status, headers } = await client.logIn(name, secret)
+    expect([status, client.cookies.size]).toEqual([403, 0])
+    // That its secret is right is on record, and that it was refused.
+    const request = headers.get('X-Request-Id') ?? 'none'
+    expect(linesOf(await entries('login'), request)).toEqual([expect.stringContaining('"robot-secret"')])
+    await until(async () => linesOf(await entries('refused'), request).some((line) => line.includes('"session:create"')), 'the refusal of the robot')
+  })
+
+  it('puts each login on record, whoever is remembered from another door', async () => {
+    const { authorization } = await makeUser(server, 'kurt')
+    expect((await fetch(`${server.url}/v2/`, { headers: { Authorization: authorization } })).status).toBe(200)
+    const { headers } = await webClient(server.url).logIn('kurt', SECRET)
+    expect(linesOf(await entries('login'), headers.get('X-Request-Id') ?? 'none')).toEqual([expect.stringContaining('"password"')])
   })
 })
 
