@@ -1,8 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import { isAccountFault } from '../identity/ldap/active-directory.ts'
 import { MAX_GROUP_DN, MAX_GROUP_NAME } from '../commands/group/events.ts'
+import { folded } from '../ports/same-name.ts'
+import { isSameDn } from '../identity/ldap/dn.ts'
 import { createLdapDirectory } from '../identity/ldap/directory.ts'
 import type { LdapDirectory, LdapUser } from '../identity/ldap/directory.ts'
+import type { LdapUnavailable } from '../identity/ldap/failure.ts'
 import type { LdapGroup } from '../identity/ldap/groups.ts'
 import type { LdapScope, LdapSettings } from '../identity/ldap/settings.ts'
 import type { SettingValues } from '../commands/settings/known.ts'
@@ -51,9 +54,11 @@ export function createLdapLogin(options: {
   }
 
   async function readAgain(user: UserRow): Promise<'there' | 'gone' | 'unavailable'> {
-    const found = await (await directory())?.groupsOf({ dn: user.external ?? '' })
+    const found = await (await directory())?.groupsOf({ dn: user.external ?? '', name: user.name })
     if (found === undefined || found.status === 'refused') return 'gone'
     if (found.status === 'unavailable') return unavailable(found)
+    // The DN of somebody who left may be given to another.
+    if (folded(found.name) !== folded(user.name)) return 'gone'
     await users.record(outsideUser(found), user)
     readAt.set(user.id, now())
     return 'there'
@@ -64,12 +69,16 @@ export function createLdapLogin(options: {
 
     /** `nobody`: there is no directory. */
     async logIn(name: string, password: string): ReturnType<OutsideLogin> {
-      const found = await (await directory())?.authenticate(name, password)
-      if (found === undefined) return 'nobody'
+      const current = await directory()
+      const found = await current?.authenticate(name, password)
+      if (current === undefined || found === undefined) return 'nobody'
       if (found.status === 'refused') return isAccountFault(found.reason) ? found.reason : 'wrong'
       if (found.status === 'unavailable') return unavailable(found)
       const known = await identity.userByName(found.name)
       if (known !== undefined && known.source !== 'ldap') return 'wrong'
+      const holder = await holderOf(current, known, found)
+      if (holder === 'another') return 'wrong'
+      if (holder !== 'this') return unavailable(holder)
       const user = await users.record(outsideUser(found), known)
       if (user === undefined) return 'wrong'
       readAt.set(user.id, now())
@@ -89,6 +98,17 @@ export function createLdapLogin(options: {
       open?.close()
     },
   }
+}
+
+/**
+ * Whose a name is: of the entry that was found, or of another that the user was known by and that still logs in under it. Names that a
+ * directory tells apart (by case, or of two domains) may be one here, and neither may come to be the other.
+ */
+export async function holderOf(directory: LdapDirectory, known: UserRow | undefined, { dn }: LdapUser): Promise<'this' | 'another' | LdapUnavailable> {
+  if (known?.external === undefined || isSameDn(known.external, dn)) return 'this'
+  const before = await directory.groupsOf({ dn: known.external, name: known.name })
+  if (before.status === 'unavailable') return before
+  return before.status === 'found' && folded(before.name) === folded(known.name) ? 'another' : 'this'
 }
 
 /** What is written down of somebody whom the directory shows. */

@@ -4,6 +4,7 @@ import type { CommandContext, Handle } from '../commands/handle.ts'
 import { sealPerson, userAggregate, usersAggregate } from '../commands/user/aggregate.ts'
 import type { UsersCommand } from '../commands/user/decide.ts'
 import type { Person } from '../commands/user/events.ts'
+import { isSameDn } from '../identity/ldap/dn.ts'
 import type { DecisionRows } from '../ports/decision-rows.ts'
 import type { Sealer } from '../ports/key-store.ts'
 import type { Position } from '../ports/position.ts'
@@ -71,8 +72,9 @@ export function createOutsideUsers({ identity, handle, decisionRows, visible, se
       if (known === undefined) {
         if (!(await withPerson((sealed) => ({ type: 'CreateUser', user: id, source, person: sealed, administrator: false }), id, person))) return undefined
       } else if (known.external !== person.external || known.email !== person.email || known.realName !== person.realName) {
-        const { name, comment } = known
-        await withPerson((sealed) => ({ type: 'ChangePerson', user: id, person: sealed }), id, { ...person, name, ...(comment === undefined ? {} : { comment }) })
+        const { name, comment, external } = known
+        const moved = source === 'ldap' && external !== undefined && !isSameDn(external, person.external ?? '') ? { moved: true as const } : {}
+        await withPerson((sealed) => ({ type: 'ChangePerson', user: id, person: sealed, ...moved }), id, { ...person, name, ...(comment === undefined ? {} : { comment }) })
       }
       const { position } = await handle(userAggregate(decisionRows, id), { type: 'ShowGroups', groups: await groupIds(source, groups) }, context)
       await seen(position)

@@ -137,7 +137,10 @@ function ownerOf(stream: string): Readonly<Record<string, string>> {
 
 /** What an event's data say that is not sealed: nothing of a person, and no secret, stands in the trail. */
 function inClear(fact: IdentityFact | LogsFact): Readonly<Record<string, unknown>> {
-  if (fact.type === 'PersonChanged') return { user: fact.data.user }
+  if (fact.type === 'PersonChanged') {
+    const { user, moved } = fact.data
+    return { user, ...(moved === undefined ? {} : { moved }) }
+  }
   return Object.fromEntries(Object.entries(fact.data).filter(([name]) => !SEALED.has(name)))
 }
 

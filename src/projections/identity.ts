@@ -162,7 +162,7 @@ function changesOf(fact: IdentityFact, recorded: Recorded, context: FoldContext)
       return [put(users, row)]
     }
     case 'PersonChanged':
-      return changeUser(fact.data.user, personColumns(fact.data.to, context))
+      return changeUser(fact.data.user, { ...personColumns(fact.data.to, context), ...(fact.data.moved === true ? { credential: event.id } : {}) })
     case 'UserDeleted':
       return changeUser(fact.data.user, ENDED_USER)
     case 'SubjectForgotten':

@@ -3,6 +3,7 @@ import { createLdapLogin } from '../../src/api/ldap-login.ts'
 import type { OutsideUser } from '../../src/api/outside-user.ts'
 import { SETTINGS } from '../../src/commands/settings/known.ts'
 import type { UserRow } from '../../src/projections/identity-queries.ts'
+import { fetchToken } from '../support/doors.ts'
 import { startVarve } from '../support/server.ts'
 import type { VarveServer } from '../support/server.ts'
 import { registryClient } from '../support/registry.ts'
@@ -19,12 +20,31 @@ const person = (name: string): string =>
 const group = (name: string, members: readonly string[]): string =>
   `dn: cn=${name},${GROUPS}\nobjectClass: groupOfNames\ncn: ${name}\n${members.map((each) => `member: uid=${each},${PEOPLE}`).join('\n')}\n`
 
+/** A place that changes hands, the person of two names, and one told from another by case alone. */
+const desk = (name: string): string => `dn: cn=desk,${PEOPLE}\nobjectClass: inetOrgPerson\nuid: ${name}\ncn: desk\nsn: ${name}\nuserPassword: pw-${name}\n`
+const twoNames = `dn: cn=two,${PEOPLE}\nobjectClass: inetOrgPerson\nuid: alicia\nuid: zed\ncn: two\nsn: two\nuserPassword: pw-two\n`
+const caseExact = (name: string): string => {
+  const cn = name === 'frida' ? 'one' : 'other'
+  return `dn: cn=${cn},${PEOPLE}\nobjectClass: inetOrgPerson\nlabeledURI: ${name}\ncn: ${cn}\nsn: ${name}\nuserPassword: pw-${name}\n`
+}
+
+/** The directory of a later year. */
+const LATER = [
+  ...['people', 'groups'].map((name) => `dn: ou=${name},${SUFFIX}\nobjectClass: organizationalUnit\nou: ${name}\n`),
+  `dn: ou=moved,${PEOPLE}\nobjectClass: organizationalUnit\nou: moved\n`,
+  person('alice').replace(PEOPLE, `ou=moved,${PEOPLE}`),
+  desk('dora'),
+].join('\n')
+
 /** Five, one in the other: no event holds the DN of what stands in the last. */
 const deepUnits = [1, 2, 3, 4, 5].map((depth) => [...Array<string>(depth).fill(`ou=${'u'.repeat(200)}`), GROUPS].join(','))
 
 const LDIF = [
   ...['people', 'groups'].map((name) => `dn: ou=${name},${SUFFIX}\nobjectClass: organizationalUnit\nou: ${name}\n`),
   ...['alice', 'bob', 'root', 'admin', 'longfellow'].map(person),
+  desk('carl'),
+  twoNames,
+  ...['Frida', 'frida'].map(caseExact),
   group('developers', ['alice']),
   group('operators', ['root']),
   group('long', ['longfellow']).replace('cn: long\n', `cn: ${'l'.repeat(300)}\ncn: long\n`),
@@ -131,7 +151,40 @@ const alice: UserRow = {
     expect(login.stillThere(alice)).toBe(true)
     nowMs = 600_000
     expect(await login.stillThere({ ...alice, external: `uid=gone,${PEOPLE}` })).toBe('gone')
+    // The entry is another person's.
+    expect(await login.stillThere({ ...alice, name: 'albert' })).toBe('gone')
+    expect(read).toHaveLength(2)
     login.close()
+  })
+
+  it('knows somebody of several names by the one that was typed', async () => {
+    for (const name of ['zed', 'alicia']) expect(await (await api('GET', '/users/current', undefined, basic(name, 'pw-two'))).json()).toMatchObject({ username: name })
+  })
+
+  it('lets in nobody by the name of another who still has it, where it tells names apart that are one here', async () => {
+    expect((await api('PUT', '/configurations', { ldap_uid: 'labeledURI' })).status).toBe(200)
+    const logins = []
+    for (const name of ['frida', 'Frida', 'frida']) logins.push((await as(basic(name, `pw-${name}`)).call('GET', '/v2/')).status)
+    expect(logins).toEqual([200, 401, 200])
+    expect((await api('PUT', '/configurations', { ldap_uid: 'uid' })).status).toBe(200)
+  })
+
+  it('of which an entry moved or changed hands ends what came before, and the name keeps its roles', async () => {
+    const tokenOf = async (name: string): Promise<string> => `Bearer ${(await fetchToken(server, basic(name, `pw-${name}`), ['repository:team/app:pull,push'])).body.token}`
+    const numberOf = async (name: string): Promise<unknown> => ((await (await api('GET', '/users/current', undefined, basic(name, `pw-${name}`))).json()) as { readonly user_id: number }).user_id
+    const opened = async (bearer: string): Promise<number> => (await as(bearer).call('GET', '/v2/')).status
+    const before = { alice: await tokenOf('alice'), carl: await tokenOf('carl'), number: await numberOf('alice') }
+    expect([await opened(before.alice), await opened(before.carl)]).toEqual([200, 200])
+    const later = await startSlapd(LATER)
+    expect((await api('PUT', '/configurations', { ldap_url: `ldap://127.0.0.1:${later.port}`, ldap_search_password: searchAccount.password })).status).toBe(200)
+    // What was read less than five minutes ago is forgotten with it.
+    await server.restart()
+    expect(await opened(before.carl)).toBe(401)
+    const after = await tokenOf('alice')
+    expect([await opened(before.alice), await opened(after), await numberOf('alice')]).toEqual([401, 200, before.number])
+    expect((await server.varve('audit', '--action', 'user.changed', '--json')).stdout).toContain('"moved":true')
+    await later.stop()
+    expect((await api('PUT', '/configurations', { ldap_url: `ldap://127.0.0.1:${slapd.port}`, ldap_search_password: searchAccount.password })).status).toBe(200)
   })
 
   it('is told to be away where it is, while local users and robots go on', async () => {

@@ -71,7 +71,7 @@ export function separateIdentity(open: (sealed: string) => Promise<string | unde
         })
         return
       case 'PersonChanged':
-        change(users, id, now, await person(String(data['to'])))
+        change(users, id, now, { ...(await person(String(data['to']))), ...(data['moved'] === true ? { credential: event.id } : {}) })
         return
       case 'UserDeleted':
       case 'SubjectForgotten': {

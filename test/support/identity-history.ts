@@ -257,7 +257,7 @@ export async function openIdentityHistory(log: EventLog, tools: IdentityTools) {
   /** By weight: how often each is tried. */
   const changes: readonly (readonly [number, () => Promise<boolean>])[] = [
     [14, createUser],
-    [5, async () => { const id = somebody(); return ofUsers({ type: 'ChangePerson', user: id, person: await person(id) }) }],
+    [5, async () => { const id = somebody(); return ofUsers({ type: 'ChangePerson', user: id, person: await person(id), ...(random.chance(0.3) ? { moved: true } : {}) }) }],
     [4, () => ofUsers({ type: 'DeleteUser', user: somebody() })],
     // Also those who were deleted before.
     [tools.forget === undefined ? 0 : 4, () => ofUsers({ type: 'ForgetUser', user: random.pick([...users.state.users.keys()]) ?? '', shared: [] })],

@@ -6,7 +6,7 @@ import type { SettingValues } from '../../commands/settings/known.ts'
 import { createLdapDirectory } from '../../identity/ldap/directory.ts'
 import type { LdapDirectory } from '../../identity/ldap/directory.ts'
 import { folded } from '../../ports/same-name.ts'
-import { ldapSettings, outsideUser } from '../ldap-login.ts'
+import { holderOf, ldapSettings, outsideUser } from '../ldap-login.ts'
 import { createOutsideUsers } from '../outside-user.ts'
 import { directoryUnavailable, wordsOf } from './ldap-groups.ts'
 import type { Management } from './management.ts'
@@ -136,6 +136,9 @@ async function importOne(management: Management, asked: Asked, directory: LdapDi
   if (read.status === 'refused') return 'may not log in'
   const known = await management.identity.userByName(read.name)
   if (known !== undefined && known.source !== 'ldap') return 'another user has this name'
+  const holder = await holderOf(directory, known, read)
+  if (holder === 'another') return 'the directory has several of this name'
+  if (holder !== 'this') return wordsOf(holder)
   const users = createOutsideUsers({ ...management, context: asked.command() })
   return (await users.record(outsideUser(read), known)) === undefined ? 'another user has this name' : undefined
 }

@@ -21,7 +21,8 @@ export type UsersCommand =
       readonly verifier?: Sealed
       readonly administrator: boolean
     }
-  | { readonly type: 'ChangePerson'; readonly user: string; readonly person: PersonalData }
+  /** `moved`: the directory has another entry for the name. */
+  | { readonly type: 'ChangePerson'; readonly user: string; readonly person: PersonalData; readonly moved?: true }
   | { readonly type: 'DeleteUser'; readonly user: string }
   /** Once their key is destroyed, and those of `shared`: callers without a login who were seen at an address of theirs. */
   | { readonly type: 'ForgetUser'; readonly user: string; readonly shared: readonly string[] }
@@ -104,7 +105,11 @@ export function decide(state: UsersState, command: UsersCommand): readonly Users
   switch (command.type) {
     case 'ChangePerson':
       if (sameText(user.person) === sameText(command.person.clear)) return []
-      return takenBy(state, user.id, command.person.clear) ?? [PersonChanged({ user: user.id, from: user.sealed, to: command.person.sealed })]
+      return (
+        takenBy(state, user.id, command.person.clear) ?? [
+          PersonChanged({ user: user.id, from: user.sealed, to: command.person.sealed, ...(command.moved === undefined ? {} : { moved: command.moved }) }),
+        ]
+      )
     case 'DeleteUser':
       return lastAdministrator(state, user) ?? [UserDeleted({ user: user.id })]
     case 'SetAdministrator':

@@ -24,8 +24,14 @@ export const UserCreated = eventType(
   ),
 )
 
-/** Name, mail address or other things that are said of a person. */
-export const PersonChanged = eventType('PersonChanged', Type.Object({ user: Uuid, from: SealedText, to: SealedText }, closed))
+/**
+ * Name, mail address or other things that are said of a person. `moved`: the directory has another entry for the name, which may be
+ * another person: each token and session that came before ends.
+ */
+export const PersonChanged = eventType(
+  'PersonChanged',
+  Type.Object({ user: Uuid, from: SealedText, to: SealedText, moved: Type.Optional(Type.Literal(true)) }, closed),
+)
 
 /** Ends all that the user was given. */
 export const UserDeleted = eventType('UserDeleted', Type.Object({ user: Uuid }, closed))

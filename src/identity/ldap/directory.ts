@@ -20,8 +20,8 @@ export type LdapUser = LdapPerson & Membership
 export type LdapDirectory = {
   /** Searches the name, then binds with the password. */
   authenticate(name: string, password: string): Promise<({ readonly status: 'authenticated' } & LdapUser) | LdapRefused | LdapUnavailable>
-  /** Reads a user again, by the DN that a login gave; refused where the user may log in no longer. */
-  groupsOf(user: { readonly dn: string }): Promise<({ readonly status: 'found' } & LdapUser) | LdapRefused | LdapUnavailable>
+  /** Reads a user again, by the DN and name that a login gave; refused where the user may log in no longer. The entry may have another name by now. */
+  groupsOf(user: { readonly dn: string; readonly name: string }): Promise<({ readonly status: 'found' } & LdapUser) | LdapRefused | LdapUnavailable>
   /** People who may log in, by a part of the name, mail address or real name; the first hundred. */
   searchUsers(text: string): Promise<{ readonly status: 'found'; readonly users: readonly LdapPerson[] } | LdapUnavailable>
   /** Groups by a part of the name, the first hundred; or the one of a DN. */
@@ -83,8 +83,8 @@ export function createLdapDirectory(settings: LdapSettings): LdapDirectory {
     }
   }
 
-  async function userOf(connection: Connection, entry: Entry, isActive: boolean): Promise<LdapUser | LdapRefused> {
-    const person = personOf(settings, entry)
+  async function userOf(connection: Connection, entry: Entry, name: string, isActive: boolean): Promise<LdapUser | LdapRefused> {
+    const person = personOf(settings, entry, name)
     const fault = isActive ? accountFault(entry, Date.now()) : undefined
     if (person === undefined || fault !== undefined) return refused(fault ?? 'unknown name')
     return { ...person, ...(await readMembership(connection.client, settings, entry, isActive)) }
@@ -107,15 +107,15 @@ export function createLdapDirectory(settings: LdapSettings): LdapDirectory {
         if (refusal !== undefined) return isActive ? refused(accountFault(found.entry, Date.now()) ?? refusal.reason) : refusal
         // Groups are read with the rights of the search account, as they are when they are read again.
         await bindSearchAccount(connection, settings)
-        const user = await userOf(connection, found.entry, isActive)
+        const user = await userOf(connection, found.entry, name, isActive)
         return 'status' in user ? user : { status: 'authenticated', ...user }
       })
     },
 
-    async groupsOf({ dn }) {
+    async groupsOf({ dn, name }) {
       return call(async (connection, isActive) => {
-        const found = await findOne(connection.client, settings, isNamed(dn, isActive), isActive)
-        const user = found.status === 'refused' ? found : await userOf(connection, found.entry, isActive)
+        const found = await findOne(connection.client, settings, isNamed(dn, isActive), name, isActive)
+        const user = found.status === 'refused' ? found : await userOf(connection, found.entry, name, isActive)
         return 'status' in user ? user : { status: 'found', ...user }
       })
     },

@@ -19,6 +19,11 @@ export function dnKey(text: string): string | undefined {
   return parts.map((pairs) => pairs.sort().join('+')).join(',')
 }
 
+/** Whether two texts are spellings of one distinguished name. */
+export function isSameDn(one: string, other: string): boolean {
+  return (dnKey(one) ?? one) === (dnKey(other) ?? other)
+}
+
 /** What the entry of this name is called: its first value, without control characters. The text itself where it has none. */
 export function ownName(text: string): string {
   const [, , quoted, plain = ''] = PAIR.exec(text) ?? []

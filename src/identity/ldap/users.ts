@@ -1,4 +1,5 @@
 import type { Client, Filter } from 'ldapts'
+import { folded } from '../../ports/same-name.ts'
 import { ACCOUNT_ATTRIBUTES, accountFaultIn } from './active-directory.ts'
 import type { AccountFault } from './active-directory.ts'
 import { firstOf, search, valuesOf } from './entry.ts'
@@ -9,10 +10,7 @@ import type { LdapSettings } from './settings.ts'
 
 export type LdapPerson = {
   readonly dn: string
-  /**
-   * The one name of that entry, however its owner typed it: what the attribute `uid` of the settings holds, the first in order where it
-   * holds several.
-   */
+  /** As the attribute `uid` of the settings holds it, however its owner typed it; of several, the one that was asked for. */
   readonly name: string
   readonly email?: string
   readonly realName?: string
@@ -41,33 +39,37 @@ export async function findByName(
     client,
     settings,
     any([equals(settings.uid, name), ...(isPrincipal ? [equals('userPrincipalName', name)] : [])]),
+    name,
     activeDirectory,
   )
 }
 
-/** The one entry among those that may log in. Where two match, it cannot be known whose password would be tried. */
+/** The one entry among those that may log in under this name. Where two match, it cannot be known whose password would be tried. */
 export async function findOne(
   client: Client,
   settings: LdapSettings,
   which: Filter,
+  name: string,
   activeDirectory: boolean,
 ): Promise<Found | LdapRefused> {
   const attributes = [
     ...personAttributes(settings),
     settings.groupMembershipAttribute,
     ...(activeDirectory ? ACCOUNT_ATTRIBUTES : []),
-  ].filter((name) => name !== '')
+  ].filter((attribute) => attribute !== '')
   const entries = await searchForEntries(client, settings, which, attributes, 2)
   const [entry] = entries
   if (entries.length > 1) return refused('several entries')
-  return entry === undefined || personOf(settings, entry) === undefined ? refused('unknown name') : { status: 'found', entry }
+  return entry === undefined || personOf(settings, entry, name) === undefined ? refused('unknown name') : { status: 'found', entry }
 }
 
 /** Whoever has `text` in the name, the mail address or the real name; anybody for an empty one. No more than `limit`. */
 export async function findPeople(client: Client, settings: LdapSettings, text: string, limit: number): Promise<readonly LdapPerson[]> {
   const which = any([settings.uid, 'mail', 'displayName', 'cn'].map((attribute) => contains(attribute, text)))
   const entries = await searchForEntries(client, settings, which, personAttributes(settings), limit)
-  return entries.map((entry) => personOf(settings, entry)).filter((person) => person !== undefined)
+  return entries
+    .map((entry) => personOf(settings, entry, text) ?? called(entry, [...valuesOf(entry, settings.uid)].sort()[0]))
+    .filter((person) => person !== undefined)
 }
 
 const personAttributes = ({ uid }: LdapSettings): readonly string[] => [uid, 'mail', 'displayName', 'cn']
@@ -93,9 +95,16 @@ async function searchForEntries(
   )
 }
 
-/** Undefined where the entry has no name to log in by. */
-export function personOf(settings: LdapSettings, entry: Entry): LdapPerson | undefined {
-  const [name] = [...valuesOf(entry, settings.uid)].sort()
+/**
+ * Who an entry is to somebody who asks for this name: its value that is the name, or its only one, by which the directory may know other
+ * spellings. Undefined where it has neither: one of several names of an entry may be somebody else's.
+ */
+export function personOf(settings: LdapSettings, entry: Entry, asked: string): LdapPerson | undefined {
+  const names = valuesOf(entry, settings.uid)
+  return called(entry, names.find((name) => folded(name) === folded(asked)) ?? (names.length === 1 ? names[0] : undefined))
+}
+
+function called(entry: Entry, name: string | undefined): LdapPerson | undefined {
   const email = firstOf(entry, 'mail')
   const realName = firstOf(entry, 'displayName') ?? firstOf(entry, 'cn')
   if (name === undefined) return undefined

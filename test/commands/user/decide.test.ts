@@ -113,6 +113,7 @@ describe('changing what is said of a person', () => {
   it('says what was before, sealed, and nothing where it is the same', () => {
     const [from, to] = [personal({ name: 'bob' }), personal({ name: 'Bob', comment: 'of the night shift' })]
     users.given(admin, other).when({ type: 'ChangePerson', user: bob, person: to }).then(PersonChanged({ user: bob, from: from.sealed, to: to.sealed }))
+    users.given(admin, other).when({ type: 'ChangePerson', user: bob, person: to, moved: true }).then(PersonChanged({ user: bob, from: from.sealed, to: to.sealed, moved: true }))
     users.given(admin, other).when({ type: 'ChangePerson', user: bob, person: { ...from, sealed: 'sealed-again' as Sealed } }).then()
   })
 

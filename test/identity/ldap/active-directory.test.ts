@@ -214,7 +214,7 @@ function describeDirectory(): void {
   ] as const)('refuses the account %s, and says so to the trail', async (name, reason) => {
     expect(await directory().authenticate(name, passwordOf(name))).toEqual({ status: 'refused', reason })
     // Also where it is read again, without its password.
-    expect(await directory().groupsOf({ dn: userDn(name) })).toEqual({ status: 'refused', reason })
+    expect(await directory().groupsOf({ dn: userDn(name), name })).toEqual({ status: 'refused', reason })
   })
 
   it.each(['later', 'never'])('takes one that expires %s', async (name) => {
@@ -225,13 +225,13 @@ function describeDirectory(): void {
     const locking = directory()
     for (let attempt = 0; attempt < 3; attempt += 1) await locking.authenticate('locked', 'wrong')
     expect(await locking.authenticate('locked', passwordOf('locked'))).toEqual({ status: 'refused', reason: 'locked' })
-    expect(await locking.groupsOf({ dn: userDn('locked') })).toEqual({ status: 'refused', reason: 'locked' })
+    expect(await locking.groupsOf({ dn: userDn('locked'), name: 'locked' })).toEqual({ status: 'refused', reason: 'locked' })
   })
 
   it('reads a user again', async () => {
     const again = directory()
-    expect(await again.groupsOf({ dn: userDn('bob') })).toMatchObject({ status: 'found', name: 'bob' })
-    expect(await again.groupsOf({ dn: userDn('gone') })).toEqual({ status: 'refused', reason: 'unknown name' })
+    expect(await again.groupsOf({ dn: userDn('bob'), name: 'bob' })).toMatchObject({ status: 'found', name: 'bob' })
+    expect(await again.groupsOf({ dn: userDn('gone'), name: 'gone' })).toEqual({ status: 'refused', reason: 'unknown name' })
   })
 
   it('finds groups by name and DN, and people', async () => {

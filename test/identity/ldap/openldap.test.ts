@@ -273,11 +273,11 @@ describeWithSlapd('a login at an OpenLDAP server', () => {
 
   it('reads a user again, who may be gone meanwhile', async () => {
     const again = directory()
-    expect(await again.groupsOf({ dn: dnOf('bob') })).toMatchObject({ status: 'found', name: 'bob', administrator: false })
-    expect(await again.groupsOf({ dn: dnOf('gone') })).toEqual({ status: 'refused', reason: 'unknown name' })
-    expect(await again.groupsOf({ dn: dnOf('guest') })).toEqual({ status: 'refused', reason: 'unknown name' })
-    expect(await again.groupsOf({ dn: dnOf('mallory', `ou=elsewhere,${SUFFIX}`) })).toEqual({ status: 'refused', reason: 'unknown name' })
-    expect(await again.groupsOf({ dn: 'no name' })).toEqual({ status: 'refused', reason: 'unknown name' })
+    expect(await again.groupsOf({ dn: dnOf('bob'), name: 'bob' })).toMatchObject({ status: 'found', name: 'bob', administrator: false })
+    expect(await again.groupsOf({ dn: dnOf('gone'), name: 'gone' })).toEqual({ status: 'refused', reason: 'unknown name' })
+    expect(await again.groupsOf({ dn: dnOf('guest'), name: 'guest' })).toEqual({ status: 'refused', reason: 'unknown name' })
+    expect(await again.groupsOf({ dn: dnOf('mallory', `ou=elsewhere,${SUFFIX}`), name: 'mallory' })).toEqual({ status: 'refused', reason: 'unknown name' })
+    expect(await again.groupsOf({ dn: 'no name', name: 'bob' })).toEqual({ status: 'refused', reason: 'unknown name' })
   })
 
   it('finds people and groups', async () => {
