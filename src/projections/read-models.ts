@@ -38,7 +38,7 @@ export async function liveVersion(client: Pool | ClientBase): Promise<number | u
 }
 
 /** Counted up where the same tables are to hold something else. */
-const FOLDED = 1
+const FOLDED = 2
 
 /** Stands for the tables of this release and for what it folds into them: each version carries the one that it was made with. */
 const definition = createHash('sha256')

@@ -167,10 +167,10 @@ describe('identity in Postgres', () => {
         GroupCreated({ group: third, number: 3, name: 'gone', source: 'oidc' }), GroupDeleted({ group: third }),
         GroupRenamed({ group: first, source: 'oidc', from: 'Team', to: 'Crew' }), GroupRenamed({ group: second, source: 'ldap', from: 'Team', to: 'Crew' }),
       )
-      const keys = [groupKey({ source: 'oidc', name: 'CREW' }), groupKey({ source: 'ldap', name: '', dn: 'cn=team' }), groupKey({ source: 'oidc', name: 'team' })]
+      const keys = [groupKey({ source: 'oidc', name: 'Crew' }), groupKey({ source: 'ldap', name: '', dn: 'cn=team' }), groupKey({ source: 'oidc', name: 'Team' })]
       const found = await decisionRows.groups({ ids: [third], keys })
       expect({ ...found, groups: [...found.groups].sort((a, b) => (a.key < b.key ? -1 : 1)) }).toEqual({
-        revision: 5, lastNumber: 3, groups: [{ id: second, key: 'ldap:cn=team', name: 'Crew' }, { id: first, key: 'oidc:crew', name: 'Crew' }],
+        revision: 5, lastNumber: 3, groups: [{ id: second, key: 'ldap:cn=team', name: 'Crew' }, { id: first, key: 'oidc:Crew', name: 'Crew' }],
       })
       expect(await queries.groupIdByKey('oidc:gone')).toBeUndefined()
       expect(await queries.groupIdByKey('oidc:crew')).toBe(first)

@@ -99,13 +99,13 @@ export function separateIdentity(open: (sealed: string) => Promise<string | unde
         return
       case 'GroupCreated': {
         const [source, name, dn] = [text(data, 'source'), text(data, 'name') ?? '', text(data, 'dn')]
-        groups.set(id, { ...made, name, source, dn, key: `${String(source)}:${String(same(dn ?? name))}` })
+        groups.set(id, { ...made, name, source, dn, key: source === 'oidc' ? `oidc:${name}` : `ldap:${same(dn ?? '')}` })
         return
       }
       case 'GroupRenamed':
         change(groups, id, now, { name: text(data, 'to') })
         // A directory's is told by its DN, which stays.
-        if (groups.get(id)?.['source'] === 'oidc') change(groups, id, now, { key: `oidc:${String(same(String(data['to'])))}` })
+        if (groups.get(id)?.['source'] === 'oidc') change(groups, id, now, { key: `oidc:${String(data['to'])}` })
         return
       case 'GroupDeleted':
         change(groups, id, now, { live: false })

@@ -30,8 +30,10 @@ describe('a group', () => {
 
   it('of a provider is told by its name, also once it was renamed', async () => {
     const [one, two] = [await api.created('/usergroups', { group_name: 'one', group_type: 3 }), await api.created('/usergroups', { group_name: 'two', group_type: 3 })]
-    expect(await api.asked('POST', '/usergroups', { body: { group_name: 'ONE', group_type: 3 } })).toBe('409 CONFLICT')
-    expect(await api.asked('PUT', `/usergroups/${two}`, { body: { group_name: 'One' } })).toBe('409 CONFLICT')
+    expect(await api.asked('POST', '/usergroups', { body: { group_name: 'one', group_type: 3 } })).toBe('409 CONFLICT')
+    // Providers tell names apart by case.
+    expect(await api.asked('POST', '/usergroups', { body: { group_name: 'ONE', group_type: 3 } })).toBe('201')
+    expect(await api.asked('PUT', `/usergroups/${two}`, { body: { group_name: 'one' } })).toBe('409 CONFLICT')
     expect(await api.asked('PUT', `/usergroups/${one}`, { body: { group_name: 'three' } })).toBe('200')
     expect(await api.asked('PUT', `/usergroups/${two}`, { body: { group_name: 'one' } })).toBe('200')
     expect(await api.asked('POST', '/usergroups', { body: { group_name: 'three', group_type: 3 } })).toBe('409 CONFLICT')

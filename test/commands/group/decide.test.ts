@@ -21,13 +21,17 @@ describe('creating groups', () => {
   })
 
   it('is refused where one is there, told by its name or its DN', () => {
-    groups.given(oidcMade(first, 1, 'Team')).when({ type: 'CreateGroups', groups: [oidc(second, 'ＴＥＡＭ')] }).thenRefused('CONFLICT')
+    groups.given(oidcMade(first, 1, 'Team')).when({ type: 'CreateGroups', groups: [oidc(second, 'Team')] }).thenRefused('CONFLICT')
     groups.given(ldapMade(first, 1, 'a', 'CN=Team')).when({ type: 'CreateGroups', groups: [ldap(second, 'b', 'cn=team')] }).thenRefused('CONFLICT')
     groups.given(ldapMade(first, 1, 'a', 'cn=a')).when({ type: 'CreateGroups', groups: [ldap(second, 'a', 'cn=b')] }).then(ldapMade(second, 2, 'a', 'cn=b'))
   })
 
+  it('tells a provider\'s groups apart by case and by how their letters are written', () => {
+    for (const name of ['team', 'TEAM', 'Ｔeam']) groups.given(oidcMade(first, 1, 'Team')).when({ type: 'CreateGroups', groups: [oidc(second, name)] }).then(oidcMade(second, 2, name))
+  })
+
   it('at a login makes those that are new, each once', () => {
-    const shown = [oidc(second, 'A'), oidc(third, 'b'), oidc('44444444-4444-4444-8444-444444444444', 'B')]
+    const shown = [oidc(second, 'a'), oidc(third, 'b'), oidc('44444444-4444-4444-8444-444444444444', 'b')]
     groups.given(oidcMade(first, 1, 'a')).when({ type: 'CreateGroups', groups: shown, onlyNew: true }).then(oidcMade(third, 2, 'b'))
     groups.given(oidcMade(first, 1, 'a')).when({ type: 'CreateGroups', groups: [oidc(second, 'a')], onlyNew: true }).then()
   })
@@ -48,7 +52,7 @@ describe('renaming a group', () => {
   })
 
   it('is refused a provider\'s group where another has the name, and not a directory\'s', () => {
-    groups.given(oidcMade(first, 1, 'a'), oidcMade(second, 2, 'b')).when(rename(first, 'B')).thenRefused('CONFLICT')
+    groups.given(oidcMade(first, 1, 'a'), oidcMade(second, 2, 'b')).when(rename(first, 'b')).thenRefused('CONFLICT')
     groups.given(ldapMade(first, 1, 'a', 'cn=a'), oidcMade(second, 2, 'b')).when(rename(first, 'b')).then(GroupRenamed({ group: first, source: 'ldap', from: 'a', to: 'b' }))
   })
 
