@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
 import { identified } from '../../src/api/authenticate.ts'
 import type { AuthRefusal, Identified } from '../../src/api/authenticate.ts'
+import type { LoggedIn } from '../../src/api/login.ts'
 import { createIdentify } from '../../src/api/requester.ts'
 import type { Caller } from '../../src/commands/activity/batches.ts'
 import type { Access } from '../../src/commands/activity/record-access.ts'
@@ -37,16 +38,17 @@ function identifying(found: Identified | AuthRefusal, record: (access: Access) =
 
 describe('who logged in', () => {
   const ended: AuthRefusal = { refused: true, reason: 'token', why: 'ended', login }
+  const loggedIn: LoggedIn = { ...login, by: 'password', fresh: true }
 
-  it('is who they are now', async () => {
-    expect(await identified({ ...login, by: 'password' }, () => Promise.resolve(ann))).toEqual({ subject: ann, login, scope: undefined, by: 'password' })
-    expect(await identified(login, () => Promise.resolve(ann))).toEqual({ subject: ann, login, scope: undefined })
+  it('is who they are now, and a new login unless they are remembered', async () => {
+    expect(await identified(loggedIn, () => Promise.resolve(ann))).toEqual({ subject: ann, login, scope: undefined, by: 'password' })
+    expect(await identified({ ...loggedIn, fresh: false }, () => Promise.resolve(ann))).toEqual({ subject: ann, login, scope: undefined })
   })
 
   it('is nobody where what they came by has ended: a secret as a wrong one, a token as one that has ended', async () => {
-    expect(await identified(login, () => Promise.resolve('ended'))).toEqual({ refused: true, reason: 'credentials' })
-    expect(await identified({ ...login, by: 'refresh-token' }, () => Promise.resolve('ended'), ended)).toEqual(ended)
-    expect(await identified(login, () => Promise.resolve('unavailable'), ended)).toEqual({ refused: true, reason: 'directory' })
+    expect(await identified(loggedIn, () => Promise.resolve('ended'))).toEqual({ refused: true, reason: 'credentials' })
+    expect(await identified({ ...loggedIn, by: 'refresh-token' }, () => Promise.resolve('ended'), ended)).toEqual(ended)
+    expect(await identified(loggedIn, () => Promise.resolve('unavailable'), ended)).toEqual({ refused: true, reason: 'directory' })
   })
 })
 
