@@ -173,7 +173,7 @@ describe('identity in Postgres', () => {
         revision: 5, lastNumber: 3, groups: [{ id: second, key: 'ldap:cn=team', name: 'Crew' }, { id: first, key: 'oidc:Crew', name: 'Crew' }],
       })
       expect(await queries.groupIdByKey('oidc:gone')).toBeUndefined()
-      expect(await queries.groupIdByKey('oidc:crew')).toBe(first)
+      expect(await queries.groupIdByKey('oidc:Crew')).toBe(first)
     })
 
     it('that were deleted give nothing to their members, and the same group made again neither', async () => {
