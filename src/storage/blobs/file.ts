@@ -6,7 +6,7 @@ import { algorithmOf, digestFromHash, digestOf, hexOf, parseDigest } from '../..
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import { parseUploadId } from '../../ports/blob-store.ts'
 import type { AppendResult, BlobStat, BlobStore, CommitResult, Pieces, UploadId } from '../../ports/blob-store.ts'
-import { FANOUT, hasCode, makeFanout, syncFolder, writeSynced } from '../durable.ts'
+import { FANOUT, hasCode, ignoring, makeFanout, syncFolder, writeSynced } from '../durable.ts'
 import { createUploadWriter, isFull } from './upload-writer.ts'
 import type { RunningHash } from './upload-writer.ts'
 
@@ -29,8 +29,8 @@ type Claim = { readonly cancelled: AbortSignal; readonly finish: () => void; rea
  */
 export async function openFileBlobStore(options: {
   readonly folder: string
-  /** Free space that uploads leave alone; undefined: see `defaultReserve`. */
-  readonly minFreeBytes: number | undefined
+  /** Free space that uploads leave alone. */
+  readonly minFreeBytes: number
 }): Promise<BlobStore> {
   const blobs = join(options.folder, 'blobs')
   const uploads = join(options.folder, 'uploads')
@@ -50,10 +50,9 @@ export async function openFileBlobStore(options: {
 
   async function hasSpace(): Promise<boolean> {
     if (performance.now() < spaciousUntil) return true
-    const { bavail, blocks, bsize } = await statfs(uploads)
-    const reserve = options.minFreeBytes ?? defaultReserve(blocks * bsize)
-    if (bavail * bsize >= reserve + SPACIOUS_BYTES) spaciousUntil = performance.now() + SPACIOUS_MS
-    return bavail * bsize >= reserve
+    const { bavail, bsize } = await statfs(uploads)
+    if (bavail * bsize >= options.minFreeBytes + SPACIOUS_BYTES) spaciousUntil = performance.now() + SPACIOUS_MS
+    return bavail * bsize >= options.minFreeBytes
   }
 
   function claim(id: UploadId): Claim | undefined {
@@ -291,14 +290,7 @@ export async function openFileBlobStore(options: {
       }
     },
 
-    async read(digest) {
-      try {
-        return await readFile(pathOf(digest))
-      } catch (error) {
-        if (hasCode(error, 'ENOENT')) return undefined
-        throw error
-      }
-    },
+    read: (digest) => ignoring(['ENOENT'], readFile(pathOf(digest))),
 
     async *list(): AsyncGenerator<BlobStat> {
       for (const algorithm of ALGORITHMS) {
@@ -328,37 +320,16 @@ export async function openFileBlobStore(options: {
   }
 }
 
-/** The lesser of 2 GiB and 5 % of the file system. */
-export function defaultReserve(fileSystemBytes: number): number {
-  return Math.min(2 * 1024 ** 3, fileSystemBytes * 0.05)
-}
-
 async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
+  return (await ignoring(['ENOENT'], stat(path)))?.size
 }
 
-async function openFile(path: string, flags: number): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, flags)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
+function openFile(path: string, flags: number): Promise<FileHandle | undefined> {
+  return ignoring(['ENOENT'], open(path, flags))
 }
 
 async function removed(path: string): Promise<boolean> {
-  try {
-    await unlink(path)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false
-    throw error
-  }
+  return (await ignoring(['ENOENT'], unlink(path).then(() => true))) ?? false
 }
 
 async function hashFile(file: FileHandle, size: number, algorithm: DigestAlgorithm, signal: AbortSignal | undefined): Promise<RunningHash> {

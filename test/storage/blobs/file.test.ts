@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { digestOf, hexOf } from '../../../src/oci/digest.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { BlobStore } from '../../../src/ports/blob-store.ts'
-import { defaultReserve, openFileBlobStore } from '../../../src/storage/blobs/file.ts'
+import { openFileBlobStore } from '../../../src/storage/blobs/file.ts'
 import { add, begin, collect, content, describeBlobStore, of } from './contract.ts'
 
 describeBlobStore('blobs in files', async () => {
@@ -216,11 +216,6 @@ describe('the files of blobs', () => {
     expect(await store.purgeUploads(new Date(Date.now() + 60_000))).toBe(0)
     expect(await readdir(join(folder, 'uploads'))).toEqual([])
     expect(await collect(store.list())).toEqual([])
-  })
-
-  it('leave the lesser of 2 GiB and 5 % free', () => {
-    expect(defaultReserve(100 * 1024 ** 3)).toBe(2 * 1024 ** 3)
-    expect(defaultReserve(1024 ** 3)).toBeCloseTo(0.05 * 1024 ** 3)
   })
 })
 
