@@ -3,9 +3,10 @@ import type { Pool } from 'pg'
 import { soughtFor } from '../../src/commands/access/grants.ts'
 import { createCodec } from '../../src/commands/codec.ts'
 import { eventTypes } from '../../src/commands/event-types.ts'
+import { boundOf } from '../../src/ports/bound.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
 import type { Recorded } from '../../src/ports/event.ts'
-import { comparePositions, parsePosition, positionNumber } from '../../src/ports/position.ts'
+import { comparePositions, positionNumber } from '../../src/ports/position.ts'
 import type { Position } from '../../src/ports/position.ts'
 import { laneOf } from '../../src/ports/streams.ts'
 import { accessHistory } from '../../src/projections/access-history.ts'
@@ -265,14 +266,16 @@ describe.each([1, 2, 3])(`questions about a history of ${EVENTS} grants and revo
     const last = events.at(-1)
     const [latest] = events.filter(({ stream }) => laneOf(stream) === 'state').map(({ event }) => event.at).sort().reverse()
     const now = new Date(latest ?? '')
-    const refusedAt = async (at: Position | Date): Promise<string> => {
-      const moment = await momentOf(log, queries, at, head, now)
+    const refusedAt = async (asked: string): Promise<string> => {
+      const bound = await boundOf(log, asked)
+      const moment = 'refused' in bound ? bound : await momentOf(log, queries, bound.at, head, now)
       return 'refused' in moment ? moment.reason : 'answered'
     }
-    expect(await refusedAt(new Date(now.getTime() + 1_000))).toContain('has not come yet')
-    expect(await refusedAt(new Date('2025-12-31T23:59:59Z'))).toContain('before the log began')
-    expect(await refusedAt(parsePosition('otherlog-1') ?? head)).toContain('another log')
-    expect(await refusedAt(parsePosition(`testlog1-${events.length + 1}`) ?? head)).toContain('beyond the head')
+    expect(await refusedAt(new Date(now.getTime() + 1_000).toISOString())).toContain('has not come yet')
+    expect(await refusedAt('2025-12-31T23:59:59Z')).toContain('before the log began')
+    expect(await refusedAt('otherlog-1')).toContain('another log')
+    expect(await refusedAt(`testlog1-${events.length + 1}`)).toContain('beyond the head')
+    expect(await refusedAt('yesterday')).toContain('neither a time')
     const present = await momentOf(log, queries, undefined, head, now)
     expect('refused' in present ? present : comparePositions(present.position, last?.position ?? head)).toBe(0)
   })
