@@ -10,7 +10,7 @@ import { REQUEST_PATIENCE_MS } from '../ports/patience.ts'
 import { networkOf } from '../identity/network.ts'
 import { reasonOf } from './refusals.ts'
 import type { AuthRefusal, Authenticate, Identified } from './authenticate.ts'
-import type { Login } from './login.ts'
+import type { LoggedIn, Login } from './login.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** Who makes a request, whichever door it came to. */
@@ -60,10 +60,7 @@ export function createIdentify(options: {
     if (found.ended !== undefined) refuse(found.ended === 'unknown' ? undefined : found.ended, 'session')
     const { subject, by, recorded } = found
     const caller = await callerOf(subject, address, agent)
-    if (by !== undefined) {
-      await access.record({ what: 'login', by, caller, requestId })
-      recorded?.()
-    }
+    if (by !== undefined) await recordLogin(access, { by, recorded, caller, requestId })
     return {
       ...found,
       caller,
@@ -86,6 +83,15 @@ export function createIdentify(options: {
       return introduceFrom(address, request, requestId, await authenticate(request, address))
     },
   }
+}
+
+/** Puts a login on record; only then is it remembered as none to be recorded again. */
+export async function recordLogin(
+  access: Pick<AccessRecorder, 'record'>,
+  { recorded, ...login }: Pick<LoggedIn, 'by' | 'recorded'> & { readonly caller: Caller; readonly requestId: string },
+): Promise<void> {
+  await access.record({ what: 'login', ...login })
+  recorded?.()
 }
 
 type Who = { readonly kind: Subject['kind']; readonly id: string; readonly name?: string }

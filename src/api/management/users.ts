@@ -8,6 +8,7 @@ import { networkOf } from '../../identity/network.ts'
 import type { UserRow } from '../../projections/identity-queries.ts'
 import { userColumns } from '../../projections/people-queries.ts'
 import { noteRefusal, reasonOf } from '../refusals.ts'
+import { recordLogin } from '../requester.ts'
 import { MAX_USER_NAME, USER_NAME } from '../user-names.ts'
 import { carryOut } from './carry-out.ts'
 import { listAsked, listParameters, pageAnswer, pageParameters } from './listing.ts'
@@ -285,10 +286,7 @@ async function refusedPassword(management: Management, asked: Asked, { name, cre
   if (!('refused' in loggedIn)) {
     const { by, fresh, recorded } = loggedIn
     const { caller, requestId } = asked
-    if (fresh) {
-      await management.access.record({ what: 'login', by, caller, requestId })
-      recorded?.()
-    }
+    if (fresh) await recordLogin(management.access, { by, recorded, caller, requestId })
     // A secret for the command line is no password.
     return loggedIn.credential === credential ? undefined : wrongPassword
   }
