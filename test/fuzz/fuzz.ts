@@ -18,12 +18,14 @@ import type { Request, World } from './requests.ts'
 import { ROUTES } from './answers.ts'
 import { SAMENESS } from './sameness.ts'
 import { problemOfScript } from './script.ts'
-import { settle } from './world.ts'
+import { settle, tokensFor } from './world.ts'
 
 const WORKERS = 16
 const PATIENCE_MS = 30_000
 const MAX_PROBLEMS = 20
 const MAX_UPLOADS = 50
+/** So many requests take less time than a token lasts. */
+const REQUESTS_A_TOKEN = 20_000
 const METRICS_TOKEN = 'a-token-for-metrics'
 
 export type FuzzReport = {
@@ -48,7 +50,7 @@ export async function fuzz(seed: number, requests: number): Promise<FuzzReport> 
 async function fuzzServer(server: VarveServer, seed: number, requests: number): Promise<FuzzReport> {
   const settled = await settle(server, METRICS_TOKEN)
   const uploads = [...settled.uploads]
-  const world: World = { ...settled, uploads }
+  let current: World = { ...settled, uploads }
   const { pid } = server
   const before = { pid, handles: handlesOf(pid, Number(new URL(server.url).port), server.dataFolder) }
   const wire = wireClient(server)
@@ -68,12 +70,12 @@ async function fuzzServer(server: VarveServer, seed: number, requests: number): 
   }
 
   /** One request, or several that belong together: as a text, and what is wrong with the answers once it is made. */
-  function prepare({ kind, route, method }: Cell, random: Seeded): { readonly sent: string; readonly problem: () => Promise<string | undefined> } {
+  function prepare({ kind, route, method }: Cell, random: Seeded, world: World): { readonly sent: string; readonly problem: () => Promise<string | undefined> } {
     const next = (): Request => requestTo(random.pick(ROUTES), random.pick(METHODS), world, random)
     const [mutation, raw, same] = [MUTATIONS[kind], RAW[kind], SAMENESS[kind]]
     if (mutation !== undefined) {
       const request = mutation(requestTo(route, method, world, random), random, world)
-      return { sent: shown([written(request)]), problem: () => polite(request) }
+      return { sent: shown([written(request)]), problem: () => polite(request, world) }
     }
     if (raw !== undefined) {
       const script = raw(requestTo(route, method, world, random), random, next, world)
@@ -90,22 +92,23 @@ async function fuzzServer(server: VarveServer, seed: number, requests: number): 
     return { sent: shown([written(steady)]), problem: async () => same?.(server, steady, random, others) }
   }
 
-  async function polite(request: Request): Promise<string | undefined> {
+  async function polite(request: Request, world: World): Promise<string | undefined> {
     const { method, headers, body } = request
     const answer = await wire.ask(method, targetOf(request), { headers: Object.fromEntries(headers), ...(body === undefined ? {} : { body }) })
     note([answer])
     return problemOf(request, answer, world)
   }
 
-  const shown = (pieces: readonly Buffer[]): string => Buffer.concat(pieces).toString('latin1').slice(0, 1_000).replaceAll(world.authorization, '…')
+  const shown = (pieces: readonly Buffer[]): string => Buffer.concat(pieces).toString('latin1').slice(0, 1_000).replaceAll(settled.authorization, '…')
 
   let index = 0
   async function work(): Promise<void> {
     while (index < requests && problems.length < MAX_PROBLEMS) {
       const mine = index++
       if (mine % Math.ceil(requests / 10) === 0 && mine > 0) memoryMiB.push(residentMiB(pid))
+      if (mine % REQUESTS_A_TOKEN === 0 && mine > 0) current = { ...settled, uploads, ...(await tokensFor(server, settled.scoped)) }
       const cell = planned(mine)
-      const { sent, problem } = prepare(cell, seeded(seed + mine * 7_919))
+      const { sent, problem } = prepare(cell, seeded(seed + mine * 7_919), current)
       coverage.add(cell)
       const found = await within(problem()).catch((error: unknown) => String(error))
       if (found !== undefined) problems.push(`request ${mine}, ${cell.kind}, ${cell.method} ${cell.route}: ${found}\n${sent}`)

@@ -27,7 +27,14 @@ export async function settle(server: VarveServer, metricsToken: string): Promise
   const tried = await makeUser(server, 'tried')
   await askingAs(server).call('PUT', `/users/${tried.number}/sysadmin`, { sysadmin_flag: true })
   const scoped = [...names, KEPT]
-  const wide = await bearer(server, server.authorization, ...scoped.map((name) => `repository:${name}:*`), 'registry:catalog:*')
-  const narrow = await bearer(server, server.authorization, `repository:${NARROW}:pull`)
-  return { authorization: server.authorization, tried: tried.authorization, wide, narrow, scoped, metricsToken, names: [...names, 'fuzz/none'], tags, digests, uploads, kept }
+  const tokens = await tokensFor(server, scoped)
+  return { authorization: server.authorization, tried: tried.authorization, ...tokens, scoped, metricsToken, names: [...names, 'fuzz/none'], tags, digests, uploads, kept }
+}
+
+/** They last five minutes. */
+export async function tokensFor(server: VarveServer, scoped: readonly string[]): Promise<Pick<World, 'wide' | 'narrow'>> {
+  return {
+    wide: await bearer(server, server.authorization, ...scoped.map((name) => `repository:${name}:*`), 'registry:catalog:*'),
+    narrow: await bearer(server, server.authorization, `repository:${NARROW}:pull`),
+  }
 }
