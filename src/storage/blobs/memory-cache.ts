@@ -1,6 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import { MAX_WHOLE_BYTES } from '../../ports/blob-store.ts'
-import type { BlobStore, Pieces } from '../../ports/blob-store.ts'
+import type { BlobStat, BlobStore, Pieces } from '../../ports/blob-store.ts'
 import { createBlocks } from './blocks.ts'
 import { createSharedLoads } from './shared-loads.ts'
 
@@ -19,10 +19,18 @@ export function cachingBlobStore(
 ): BlobStore {
   const whole = createSharedLoads<Digest, Buffer | Large>(maxBytes / 2, (found) => (Buffer.isBuffer(found) ? found.length : 0))
   const blocks = createBlocks(maxBytes / 2)
+  const looking = new Map<Digest, Promise<BlobStat | undefined>>()
 
   function drop(digest: Digest): void {
     whole.drop(digest)
     blocks.drop(digest)
+  }
+
+  /** All who ask while the store looks share its answer: each pull of a large blob asks. */
+  function look(digest: Digest): Promise<BlobStat | undefined> {
+    const underWay = looking.get(digest) ?? store.stat(digest).finally(() => looking.delete(digest))
+    looking.set(digest, underWay)
+    return underWay
   }
 
   const find = (digest: Digest): Buffer | Large | Promise<Buffer | Large | undefined> =>
@@ -36,7 +44,7 @@ export function cachingBlobStore(
     ...store,
 
     async stat(digest) {
-      const found = await store.stat(digest)
+      const found = await look(digest)
       const known = whole.peek(digest)
       if (known !== undefined && found?.sizeBytes !== (Buffer.isBuffer(known) ? known.length : known.sizeBytes)) drop(digest)
       return found

@@ -66,6 +66,18 @@ describe('blobs in memory', () => {
 
   const small = Buffer.from('0123456789')
 
+  it('are looked at once by all who ask meanwhile, and anew after', async () => {
+    const digest = await add(files, small)
+    let looks = 0
+    const store = cachingBlobStore({ ...inner, stat: (asked) => { looks += 1; return files.stat(asked) } }, { maxBytes: 1_000_000 })
+    const found = await Promise.all(Array.from({ length: 50 }, () => store.stat(digest)))
+    expect(new Set(found.map((stat) => stat?.sizeBytes))).toEqual(new Set([small.length]))
+    expect(looks).toBe(1)
+    await files.delete(digest)
+    expect(await store.stat(digest)).toBeUndefined()
+    expect(looks).toBe(2)
+  })
+
   it('are read once, however many ask at once and after', async () => {
     const digest = await add(files, small)
     const store = cachingBlobStore(inner, { maxBytes: 1_000_000 })
