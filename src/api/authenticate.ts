@@ -79,7 +79,7 @@ export function createAuthenticator(options: {
 
 /** Who somebody that logged in just now is. `ended`: the answer where what they came by has, which for a secret is that of a wrong one. */
 export async function identified(
-  { by, fresh, recorded, ...login }: LoggedIn,
+  { login, by, fresh, recorded }: LoggedIn,
   subjectOf: SubjectOf,
   ended: AuthRefusal = { refused: true, reason: 'credentials' },
 ): Promise<Identified | AuthRefusal> {

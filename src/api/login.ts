@@ -20,7 +20,7 @@ export type Login = { readonly kind: 'user' | 'robot' | 'anonymous'; readonly id
  * `by`: how they were verified. `fresh` until that is on record, which `recorded` says: whoever is remembered from a minute before is no
  * new login.
  */
-export type LoggedIn = Login & { readonly by: LoginWay; readonly fresh: boolean; readonly recorded?: (() => void) | undefined }
+export type LoggedIn = { readonly login: Login; readonly by: LoginWay; readonly fresh: boolean; readonly recorded?: (() => void) | undefined }
 
 /**
  * `account`: why the directory bars it, for the trail alone. `wait`: after failures, or while too many passwords are checked. `directory`: it
@@ -109,10 +109,10 @@ export function createLogin(options: {
   }
 
   return async function logIn(name, secret, address) {
-    const { robot_name_prefix: prefix } = await settings()
-    // What no name can be is not looked up: Postgres takes no such text.
     const lookUp = async (): Promise<Verified | NotLetIn> => {
+      // What no name can be is not looked up: Postgres takes no such text.
       if (!isName(name)) return verifiers.verifyNobody(secret)
+      const { robot_name_prefix: prefix } = await settings()
       return name.startsWith(prefix) ? verifyRobot(name.slice(prefix.length), secret) : verifyUser(name, secret)
     }
     const checked = await check({ account: name, secret, address }, lookUp)
@@ -120,7 +120,7 @@ export function createLogin(options: {
       const { subject } = checked
       // It is remembered for longer than its token may live.
       if (subject.endsAt !== undefined && subject.endsAt <= now()) return WRONG
-      return { ...subject, fresh: !onRecord.has(subject), recorded: () => onRecord.add(subject) }
+      return { login: subject, by: subject.by, fresh: !onRecord.has(subject), recorded: () => onRecord.add(subject) }
     }
     const { status } = checked.failed
     switch (status) {

@@ -38,7 +38,7 @@ function identifying(found: Identified | AuthRefusal, record: (access: Access) =
 
 describe('who logged in', () => {
   const ended: AuthRefusal = { refused: true, reason: 'token', why: 'ended', login }
-  const loggedIn: LoggedIn = { ...login, by: 'password', fresh: true }
+  const loggedIn: LoggedIn = { login, by: 'password', fresh: true }
 
   it('is who they are now, and a new login unless they are remembered', async () => {
     expect(await identified(loggedIn, () => Promise.resolve(ann))).toEqual({ subject: ann, login, scope: undefined, by: 'password' })

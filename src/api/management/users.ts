@@ -284,11 +284,11 @@ function throttledRegistration(management: Management, asked: Asked): ApiError |
 async function refusedPassword(management: Management, asked: Asked, { name, credential }: UserRow, password: string): Promise<ApiError | undefined> {
   const loggedIn = await management.logIn(name, password, asked.address)
   if (!('refused' in loggedIn)) {
-    const { by, fresh, recorded } = loggedIn
+    const { login, by, fresh, recorded } = loggedIn
     const { caller, requestId } = asked
     if (fresh) await recordLogin(management.access, { by, recorded, caller, requestId })
     // A secret for the command line is no password.
-    return loggedIn.credential === credential ? undefined : wrongPassword
+    return login.credential === credential ? undefined : wrongPassword
   }
   noteRefusal(management, asked, { reason: reasonOf(loggedIn), action: 'password:change' })
   return loggedIn.reason === 'wait' ? busy : wrongPassword

@@ -74,7 +74,7 @@ export function createOwnPages(parts: PagesParts) {
       await introduce(request, requestId, loggedIn)
       return refusedPage(loggedIn)
     }
-    if (loggedIn.kind !== 'user') {
+    if (loggedIn.login.kind !== 'user') {
       const robot = await enterAs(parts, asked, loggedIn)
       if ('refused' in robot) return refusedPage(robot)
       noteRefusal(management, robot, { reason: 'role', action: 'session:create' })

@@ -55,7 +55,7 @@ export async function beginSession(parts: PagesParts, asked: Asked, loggedIn: Pa
   const requester = await enterAs(parts, asked, loggedIn)
   if ('refused' in requester) return requester
   const { session_timeout: minutes } = await parts.management.settings()
-  return parts.sessions.begin({ user: loggedIn.id, credential: loggedIn.credential }, asked.request.headers.cookie, minutes * MINUTE_MS)
+  return parts.sessions.begin({ user: loggedIn.login.id, credential: loggedIn.login.credential }, asked.request.headers.cookie, minutes * MINUTE_MS)
 }
 
 /** Notes that a page was not given, or did not do what it was asked for. */

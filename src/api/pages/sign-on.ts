@@ -85,7 +85,7 @@ export function createSignOnPages(parts: PagesParts) {
     const returnTo = safeReturnTo(begun.returnTo) ?? '/'
     const user = await recorded(person, external, provider.settings.autoOnboard)
     if (user !== undefined) {
-      const cookie = await beginSession(parts, asked, { kind: 'user', id: user.id, credential: user.credential, by: 'sign-on' })
+      const cookie = await beginSession(parts, asked, { login: { kind: 'user', id: user.id, credential: user.credential }, by: 'sign-on' })
       return typeof cookie === 'string' ? goTo(returnTo, [cookie, clearCookie(loginCookie), onboarding.clear()]) : failed(401, 'You were deleted while you logged in')
     }
     const kept = await onboarding.keep({ ...saidOf(person), external, suggested: isLine(person.name) ? person.name : '', returnTo })

@@ -85,7 +85,7 @@ export function tokenRoutes(options: {
       const verified = tokens.verifyRefresh(refresh)
       if ('refused' in verified) return { refused: true, reason: 'token', why: verified.refused }
       const login = loginOf(verified.claims)
-      return identified({ ...login, by: 'refresh-token', fresh: true }, subjectOf, { refused: true, reason: 'token', why: 'ended', login })
+      return identified({ login, by: 'refresh-token', fresh: true }, subjectOf, { refused: true, reason: 'token', why: 'ended', login })
     }
     return refusal('UNSUPPORTED', 'grant_type is password, with username and password, or refresh_token, with refresh_token', { status: 400 })
   }
