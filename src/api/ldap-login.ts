@@ -13,7 +13,7 @@ import type { UserRow } from '../projections/identity-queries.ts'
 import type { IdentityReader } from '../projections/identity-reader.ts'
 import type { OutsideLogin } from './login.ts'
 import type { OutsideUser, createOutsideUsers } from './outside-user.ts'
-import type { ServerLog } from './server.ts'
+import type { ServerLog } from './server-log.ts'
 import type { SettingsReader } from './settings.ts'
 
 /** How old what a directory said of somebody may be. */

@@ -4,7 +4,7 @@ import type { Verifiers } from '../identity/passwords/verifiers.ts'
 import type { DecisionRows } from '../ports/decision-rows.ts'
 import { SECRETS } from '../ports/key-store.ts'
 import type { Sealer } from '../ports/key-store.ts'
-import type { ServerLog } from './server.ts'
+import type { ServerLog } from './server-log.ts'
 
 /**
  * Keeps a password that was verified by a scheme of the past under today's. Nobody waits for it: where it fails, the next login tries

@@ -1,11 +1,12 @@
-import { readFile, stat } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
-import { Socket, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createSecureContext } from 'node:tls'
 import type { Config } from '../config.ts'
+import { answerBroken, brokenAnswer, errorCode, isUnderstood } from './broken-request.ts'
+import type { ServerLog } from './server-log.ts'
+import { createTlsServer } from './tls.ts'
 
 /** Whoever reads a request's body calls `askForBody` before. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -13,13 +14,6 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => vo
 /** Tells a client that waits with its body (`Expect: 100-continue`) to send it. */
 export function askForBody(request: IncomingMessage, response: ServerResponse): void {
   if (request.httpVersion !== '1.0' && /^100-continue$/i.test(request.headers.expect ?? '')) response.writeContinue()
-}
-
-/** The part of a pino logger that is used here. */
-export type ServerLog = {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
 }
 
 export type HttpServerOptions = Pick<Config, 'listen' | 'tls'> & {
@@ -51,89 +45,8 @@ export type HttpServer = {
   close(deadlineMs: number): Promise<void>
 }
 
-const TLS_POLL_MS = 1_000
 /** Longer than the 60 s of a proxy in front, so that it is never us who close a connection that it is about to use. */
 const KEEP_ALIVE_MS = 75_000
-
-async function secureParts({ certFile, keyFile }: NonNullable<Config['tls']>): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
-  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)])
-  // Throws where they are no certificate and no key, or do not belong together.
-  createSecureContext({ cert, key })
-  return { cert, key }
-}
-
-/** Changes when one of the files is written or replaced, also behind a symbolic link, as Kubernetes does it. */
-async function version(files: NonNullable<Config['tls']>): Promise<string> {
-  const found = await Promise.all([files.certFile, files.keyFile].map((file) => stat(file, { bigint: true })))
-  return found.map(({ ino, mtimeNs, size }) => `${ino} ${mtimeNs} ${size}`).join(' ')
-}
-
-/** Calls `use` with each new pair that is whole; a bad one is logged once and the old stays. */
-function followTlsFiles(
-  files: NonNullable<Config['tls']>,
-  first: string,
-  use: (parts: { readonly cert: Buffer; readonly key: Buffer }) => void,
-  log: ServerLog,
-): NodeJS.Timeout {
-  let seen = first
-  let busy = false
-  async function look(): Promise<void> {
-    // Before the reading: a change in between is then seen the next time.
-    const now = await version(files).catch((error: unknown) => String(error))
-    if (now === seen) return
-    seen = now
-    try {
-      use(await secureParts(files))
-      log.info({ certFile: files.certFile }, 'the TLS certificate was read again')
-    } catch (error: unknown) {
-      log.warn({ err: error, certFile: files.certFile }, 'the new TLS certificate and key cannot be used; the old ones stay')
-    }
-  }
-  return setInterval(() => {
-    if (busy) return
-    busy = true
-    void look().finally(() => {
-      busy = false
-    })
-  }, TLS_POLL_MS).unref()
-}
-
-/** Its code, where it has one. Not by `instanceof`: errors of Node's own may be of another realm. */
-function errorCode(error: object): unknown {
-  return 'code' in error ? error.code : undefined
-}
-
-const BROKEN = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message: 'this is no request that is understood here' }] })
-
-/** The whole answer to what is no request, so that it, too, is one that a client of the registry can read. */
-function brokenAnswer(status: string, head = false): string {
-  return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${BROKEN.length}\r\n\r\n${head ? '' : BROKEN}`
-}
-
-/** Whether what could not be read began as a HEAD, whose answer has no body. */
-function wasHead(error: object): boolean {
-  return 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.subarray(0, 5).toString('latin1') === 'HEAD '
-}
-
-/** Whether a request is one that is spoken here: its version, one Host (RFC 9112 §3.2), and no coding of its body but chunks (§6.1). */
-function isUnderstood({ rawHeaders, headers, httpVersion }: IncomingMessage): boolean {
-  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host').length
-  const spoken = (httpVersion === '1.1' && hosts === 1) || (httpVersion === '1.0' && hosts <= 1)
-  return spoken && (headers['transfer-encoding'] ?? 'chunked').toLowerCase() === 'chunked'
-}
-
-function refusal(error: object): string {
-  switch (errorCode(error)) {
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return '408 Request Timeout'
-    case 'HPE_HEADER_OVERFLOW':
-      return '431 Request Header Fields Too Large'
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return '413 Payload Too Large'
-    default:
-      return '400 Bad Request'
-  }
-}
 
 function listening(server: Server, { host, port }: Config['listen']): Promise<void> {
   return new Promise((done, failed) => {
@@ -210,6 +123,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const responses = new Set<ServerResponse>()
   const onSocket = new WeakMap<Duplex, ServerResponse>()
 
+  function underWayOn(socket: Duplex): ServerResponse | undefined {
+    const response = onSocket.get(socket)
+    return response !== undefined && responses.has(response) ? response : undefined
+  }
+
   function answer(request: IncomingMessage, response: ServerResponse): void {
     responses.add(response)
     onSocket.set(request.socket, response)
@@ -232,25 +150,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     }
   }
 
-  let server: Server
-  let follower: NodeJS.Timeout | undefined
-  if (tls === undefined) {
-    server = createServer(settings, answer)
-  } else {
-    const first = await version(tls).catch((error: unknown) => {
-      throw new Error(`VARVE_TLS_CERT, VARVE_TLS_KEY: ${String(error)}`, { cause: error })
-    })
-    const parts = await secureParts(tls).catch((error: unknown) => {
-      throw new Error(`VARVE_TLS_CERT, VARVE_TLS_KEY: the pair cannot be used: ${String(error)}`, { cause: error })
-    })
-    const options = { minVersion: 'TLSv1.2' } as const
-    const secure = createSecureServer({ ...settings, ...options, ...parts }, answer)
-    const use = (next: { readonly cert: Buffer; readonly key: Buffer }): void => {
-      secure.setSecureContext({ ...options, ...next })
-    }
-    server = secure
-    follower = followTlsFiles(tls, first, use, log)
-  }
+  const { server, stopFollowing } =
+    tls === undefined ? { server: createServer(settings, answer), stopFollowing: () => undefined } : await createTlsServer(tls, settings, answer, log)
 
   // A client that waits to be asked for its body is answered without it where it may not push; other expectations may be ignored.
   server.on('checkContinue', answer)
@@ -277,24 +178,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   server.on('secureConnection', track)
 
   server.on('clientError', (error: Error, socket: Duplex) => {
-    const response = onSocket.get(socket)
-    const underWay = response !== undefined && responses.has(response) ? response : undefined
-    if (underWay?.req.complete === true) {
-      // What is broken came after a request that is whole: that one gets its answer, and the connection ends with it.
-      underWay.shouldKeepAlive = false
-      underWay.once('finish', () => socket.end())
-      return
-    }
-    // A second status line in the middle of an answer would pass for its body; what was written of it still leaves.
-    if (underWay?.headersSent === true && socket instanceof Socket) socket.destroySoon()
-    else if (!socket.writable || errorCode(error) === 'ECONNRESET') socket.destroy()
-    else socket.end(brokenAnswer(refusal(error), wasHead(error)))
+    answerBroken(error, socket, underWayOn(socket))
   })
 
   try {
     await listening(server, listen)
   } catch (error: unknown) {
-    clearInterval(follower)
+    stopFollowing()
     clearInterval(sweeper)
     throw error
   }
@@ -308,7 +198,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
   async function close(deadlineMs: number): Promise<void> {
     stopping = true
-    clearInterval(follower)
+    stopFollowing()
     for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false
     // The server counts only the sockets that it made itself.
     const closed = new Promise<void>((done) => {

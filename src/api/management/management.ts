@@ -17,7 +17,7 @@ import type { Outbound } from '../../outbound/client.ts'
 import type { Readiness } from '../health/health.ts'
 import type { LogIn } from '../login.ts'
 import type { Registry } from '../registry.ts'
-import type { ServerLog } from '../server.ts'
+import type { ServerLog } from '../server-log.ts'
 import type { SettingsReader } from '../settings.ts'
 
 /** What the doors of `/api` work with. */

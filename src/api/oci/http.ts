@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cutWhenLate } from '../held-body.ts'
-import type { ServerLog } from '../server.ts'
+import type { ServerLog } from '../server-log.ts'
 import { askForBody } from '../server.ts'
 import { isClientGone, send } from '../reply.ts'
 import type { OciAnswerer } from './router.ts'
