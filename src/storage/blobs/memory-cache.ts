@@ -19,18 +19,13 @@ export function cachingBlobStore(
 ): BlobStore {
   const whole = createSharedLoads<Digest, Buffer | Large>(maxBytes / 2, (found) => (Buffer.isBuffer(found) ? found.length : 0))
   const blocks = createBlocks(maxBytes / 2)
-  const looking = new Map<Digest, Promise<BlobStat | undefined>>()
+  /** Each pull of a large blob looks at its file. What was seen is not kept, only shared by those who ask meanwhile. */
+  const looks = createSharedLoads<Digest, BlobStat>(0, () => 0)
 
   function drop(digest: Digest): void {
+    looks.drop(digest)
     whole.drop(digest)
     blocks.drop(digest)
-  }
-
-  /** All who ask while the store looks share its answer: each pull of a large blob asks. */
-  function look(digest: Digest): Promise<BlobStat | undefined> {
-    const underWay = looking.get(digest) ?? store.stat(digest).finally(() => looking.delete(digest))
-    looking.set(digest, underWay)
-    return underWay
   }
 
   const find = (digest: Digest): Buffer | Large | Promise<Buffer | Large | undefined> =>
@@ -44,7 +39,7 @@ export function cachingBlobStore(
     ...store,
 
     async stat(digest) {
-      const found = await look(digest)
+      const found = await looks.get(digest, () => store.stat(digest))
       const known = whole.peek(digest)
       if (known !== undefined && found?.sizeBytes !== (Buffer.isBuffer(known) ? known.length : known.sizeBytes)) drop(digest)
       return found
@@ -76,6 +71,7 @@ export function cachingBlobStore(
 
     async put(digest, bytes) {
       const result = await store.put(digest, bytes)
+      looks.drop(digest)
       const known = whole.peek(digest)
       if (!Buffer.isBuffer(known) || !known.equals(bytes)) drop(digest)
       return result

@@ -78,6 +78,25 @@ describe('blobs in memory', () => {
     expect(looks).toBe(2)
   })
 
+  it('are looked at anew by who asks after a push, whatever was being looked at before', async () => {
+    const digest = digestOf('sha256', small)
+    const seen = Promise.withResolvers<undefined>()
+    const slow: BlobStore = {
+      ...inner,
+      async stat(asked) {
+        const found = await files.stat(asked)
+        if (found === undefined) await seen.promise
+        return found
+      },
+    }
+    const store = cachingBlobStore(slow, { maxBytes: 1_000_000 })
+    const before = store.stat(digest)
+    expect(await store.put(digest, small)).toBe('stored')
+    expect(await store.stat(digest)).toEqual({ digest, sizeBytes: small.length })
+    seen.resolve(undefined)
+    expect(await before).toBeUndefined()
+  })
+
   it('are read once, however many ask at once and after', async () => {
     const digest = await add(files, small)
     const store = cachingBlobStore(inner, { maxBytes: 1_000_000 })
