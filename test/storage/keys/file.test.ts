@@ -52,6 +52,14 @@ describe('the files of keys', () => {
     }
   })
 
+  it('lie in memory of their own, and keep nothing else there', async () => {
+    const id = newKeyId()
+    const store = await openFileKeyStore({ folder, masterKey })
+    await store.create(id, randomBytes(32))
+    const stored = await store.get(id)
+    expect(stored.status === 'present' && stored.key.buffer.byteLength).toBe(32)
+  })
+
   it('leave nothing of a forgotten key that a crash left under another name', async () => {
     const id = newKeyId()
     const store = await openFileKeyStore({ folder, masterKey })
