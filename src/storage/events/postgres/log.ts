@@ -15,9 +15,12 @@ import { schema } from './schema.ts'
 
 type Row = { pos: string; stream: string; rev: string; hash: string; body: string; bytes: number }
 
-/** An event has 300 bytes or 250,000: a page ends with the row that reaches either bound. */
+/**
+ * An event has 300 bytes or 250,000: a page ends with the row that reaches either bound. One of 2,000 rows lived long enough for V8 to count it
+ * as old, and a rebuild looked through the whole heap for what was left of it (docs/performance/rebuild.md).
+ */
 const PAGE_BYTES = 4_000_000
-const PAGE_ROWS = 2_000
+const PAGE_ROWS = 500
 /** How often another process's appends are looked for; this one's own wake its subscriptions at once. */
 const POLL_MS = 200
 const MARKER_MS = 1_000
