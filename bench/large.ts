@@ -143,7 +143,7 @@ export async function openFiller(registry: Registry): Promise<Filler> {
             const [caller, artifact] = [index % CALLERS, index % 13]
             const request = randomUUID()
             const usual = [caller, artifact, index >> 4, request] as const
-            return artifact === 0 ? [...usual, 'latest', null, null, null, null] : [...usual]
+            return artifact === 0 ? [...usual, 'latest'] : [...usual]
           }),
         }
         await log.append(streams.activity(boot), revision, [event(PullsRecorded(data))])

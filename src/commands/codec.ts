@@ -1,4 +1,4 @@
-import { createHash, hash as hashOf } from 'node:crypto'
+import { hash as hashOf } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import canonicalize from 'canonicalize'
@@ -66,7 +66,7 @@ function isInOrder(data: unknown): boolean {
  * The hash is of the event as first written, so it is checked before anything is upcast.
  */
 export function createCodec(types: readonly EventKind[]): EventCodec {
-  const ajv = new Ajv({ allErrors: false, strict: true, validateFormats: true })
+  const ajv = new Ajv({ allErrors: false, strict: true, strictTuples: false, validateFormats: true })
   ajv.addFormat('digest', { type: 'string', validate: (text: string) => parseDigest(text) !== undefined })
   ajv.addFormat('tag', { type: 'string', validate: (text: string) => parseTag(text) !== undefined })
   ajv.addFormat('instant', { type: 'string', validate: isInstant })
@@ -111,7 +111,7 @@ export function createCodec(types: readonly EventKind[]): EventCodec {
       if (!isStorable(text)) throw new EventError(`an event ${event.type} holds U+0000 or a lone surrogate`)
       const sizeBytes = Buffer.byteLength(text)
       if (sizeBytes >= MAX_EVENT_BYTES) throw new EventError(`an event ${event.type} of ${sizeBytes} bytes is larger than ${MAX_EVENT_BYTES}`)
-      return { id: event.id, text, sizeBytes, hash: createHash('sha256').update(text).digest() }
+      return { id: event.id, text, sizeBytes, hash: hashOf('sha256', text, 'buffer') }
     },
     decode(text, hash): Event {
       checkHash(text, hash)

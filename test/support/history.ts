@@ -425,14 +425,17 @@ export async function generateHistory(log: EventLog, options: HistoryOptions): P
     return { digest, blob: false, ...(tag === undefined ? {} : { tag }) }
   }
 
+  /** As it is written, and at times with all of its columns, as it was written once. */
   function rowOf(caller: number, artifact: number, milliseconds: number, blob: boolean, tag: Tag | undefined): PullRow {
     const request = random.uuid()
     const reference = tag ?? null
     const lot = random.below(100)
-    if (lot < 10 && tag !== undefined) return [caller, artifact, milliseconds, request, reference, 'HEAD', lot < 2 ? 304 : null, null, null]
-    if (lot < 14) return [caller, artifact, milliseconds, request, reference, null, 304, null, null]
-    if (lot < (blob ? 30 : 18)) return [caller, artifact, milliseconds, request, reference, null, 206, `${random.below(100)}-${100 + random.below(1_000)}`, null]
-    return reference === null ? [caller, artifact, milliseconds, request] : [caller, artifact, milliseconds, request, reference, null, null, null, null]
+    if (lot < 2 && tag !== undefined) return [caller, artifact, milliseconds, request, reference, 'HEAD', 304]
+    if (lot < 10 && tag !== undefined) return [caller, artifact, milliseconds, request, reference, 'HEAD']
+    if (lot < 14) return [caller, artifact, milliseconds, request, reference, null, 304]
+    if (lot < (blob ? 30 : 18)) return [caller, artifact, milliseconds, request, reference, null, 206, `${random.below(100)}-${100 + random.below(1_000)}`]
+    if (lot > 90) return [caller, artifact, milliseconds, request, reference, null, null, null, null]
+    return reference === null ? [caller, artifact, milliseconds, request] : [caller, artifact, milliseconds, request, reference]
   }
 }
 

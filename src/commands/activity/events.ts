@@ -11,21 +11,26 @@ export const PULL_COLUMNS = ['caller', 'artifact', 'milliseconds', 'request', 'r
 const Index = Type.Integer({ minimum: 0 })
 const OrNull = <T extends ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>>(type: T) => Type.Union([type, Type.Null()])
 
-/** Usual, and so left out: asked by the digest itself, GET, 200, no range, no as-of. */
-const Pull = Type.Union([
-  Type.Tuple([Index, Index, Index, Uuid]),
-  Type.Tuple([
-    Index,
-    Index,
-    Index,
-    Uuid,
-    OrNull(Type.String()),
-    OrNull(Type.String()),
-    OrNull(Type.Integer()),
-    OrNull(Type.String()),
-    OrNull(Type.String()),
-  ]),
+const AllOfPull = Type.Tuple([
+  Index,
+  Index,
+  Index,
+  Uuid,
+  OrNull(Type.String()),
+  OrNull(Type.String()),
+  OrNull(Type.Integer()),
+  OrNull(Type.String()),
+  OrNull(Type.String()),
 ])
+
+/** A pull in its columns. Usual, and so left out: asked by the digest itself, GET, 200, no range, no as-of. */
+type Row = readonly [
+  caller: number, artifact: number, milliseconds: number, request: string,
+  reference?: string | null, method?: string | null, status?: number | null, range?: string | null, asOf?: string | null,
+]
+
+/** One shape of any length, and not one of several: each pull's row is checked before its event is written. */
+const Pull = Type.Unsafe<Row>({ ...AllOfPull, minItems: 4 })
 
 /**
  * What one commit holds of pulls. `callers` and `artifacts` stand once; a pull names them by index, and says how many

@@ -72,8 +72,9 @@ function createPullsEvent(at: number, maxPulls: number): Gathering<Pull> {
   }
 }
 
-function rowOf(pull: Pull, caller: number, artifact: number, milliseconds: number): PullRow {
-  const { requestId, reference = null, method = null, status = null, range = null } = pull
-  if (reference === null && method === null && status === null && range === null) return [caller, artifact, milliseconds, requestId]
-  return [caller, artifact, milliseconds, requestId, reference, method, status, range, null]
+function rowOf({ requestId, reference, method, status, range }: Pull, caller: number, artifact: number, milliseconds: number): PullRow {
+  if (range !== undefined) return [caller, artifact, milliseconds, requestId, reference ?? null, method ?? null, status ?? null, range]
+  if (status !== undefined) return [caller, artifact, milliseconds, requestId, reference ?? null, method ?? null, status]
+  if (method !== undefined) return [caller, artifact, milliseconds, requestId, reference ?? null, method]
+  return reference === undefined ? [caller, artifact, milliseconds, requestId] : [caller, artifact, milliseconds, requestId, reference]
 }

@@ -135,9 +135,9 @@ describe('the recorder of pulls', () => {
         columns: [...PULL_COLUMNS],
         pulls: [
           [0, 0, 0, plain.requestId],
-          [1, 0, 1, tagged.requestId, 'latest', null, null, null, null],
-          [0, 0, 3, head.requestId, 'latest', 'HEAD', 304, null, null],
-          [0, 1, 6, ranged.requestId, null, null, 206, '0-4', null],
+          [1, 0, 1, tagged.requestId, 'latest'],
+          [0, 0, 3, head.requestId, 'latest', 'HEAD', 304],
+          [0, 1, 6, ranged.requestId, null, null, 206, '0-4'],
           [0, 2, 10, blob.requestId],
         ],
       },
