@@ -45,6 +45,17 @@ export type Metrics = {
 
 type Lag = () => number | undefined | Promise<number | undefined>
 
+/** The requests of one method, route and status. */
+type Tally = {
+  readonly method: string
+  readonly route: RouteClass
+  readonly status: string
+  readonly seconds: { observe(seconds: number): void }
+  requests: number
+  receivedBytes: number
+  sentBytes: number
+}
+
 /** The class of a request's path; tried in this order, since a repository may have any of these words in its name. */
 const ROUTES: readonly (readonly [RegExp, RouteClass])[] = [
   [/^\/v2\/.+\/manifests\/[^/]+$/, 'manifest'],
@@ -75,11 +86,20 @@ export function createMetrics(): Metrics {
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
 
-  const requests = new Counter({
+  /** Plain numbers on the way of each request, put into their metrics at a scrape: those look a label's child up by a sorted and joined key each time. */
+  const tallies = new Map<string, Tally>()
+  let underWay = 0
+  const pulled = { manifest: 0, blob: 0 }
+
+  new Counter({
     name: 'varve_http_requests_total',
     help: 'Answered requests; status 499 where the client went away before its answer began',
     labelNames: ['method', 'route', 'status'] as const,
     registers,
+    collect() {
+      this.reset()
+      for (const { method, route, status, requests } of tallies.values()) this.inc({ method, route, status }, requests)
+    },
   })
   const requestSeconds = new Histogram({
     name: 'varve_http_request_seconds',
@@ -88,21 +108,44 @@ export function createMetrics(): Metrics {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
     registers,
   })
-  const received = new Counter({
+  new Counter({
     name: 'varve_http_received_bytes_total',
     help: 'Bytes of requests, their headers too',
     labelNames: ['route'] as const,
     registers,
+    collect() {
+      this.reset()
+      for (const { route, receivedBytes } of tallies.values()) this.inc({ route }, receivedBytes)
+    },
   })
-  const sent = new Counter({
+  new Counter({
     name: 'varve_http_sent_bytes_total',
     help: 'Bytes of answers, their headers too',
     labelNames: ['route'] as const,
     registers,
+    collect() {
+      this.reset()
+      for (const { route, sentBytes } of tallies.values()) this.inc({ route }, sentBytes)
+    },
   })
-  const active = new Gauge({ name: 'varve_http_requests_active', help: 'Requests whose answer is not over', registers })
-  const pulls = new Counter({ name: 'varve_pulls_total', help: 'Pulls recorded by this process', labelNames: ['what'] as const, registers })
-  const pullsOf = { manifest: pulls.labels({ what: 'manifest' }), blob: pulls.labels({ what: 'blob' }) }
+  new Gauge({
+    name: 'varve_http_requests_active',
+    help: 'Requests whose answer is not over',
+    registers,
+    collect() {
+      this.set(underWay)
+    },
+  })
+  new Counter({
+    name: 'varve_pulls_total',
+    help: 'Pulls recorded by this process',
+    labelNames: ['what'] as const,
+    registers,
+    collect() {
+      this.reset()
+      for (const what of ['manifest', 'blob'] as const) this.inc({ what }, pulled[what])
+    },
+  })
   const pushes = new Counter({ name: 'varve_pushes_total', help: 'Pushes recorded by this process', labelNames: ['what'] as const, registers })
   const commitSeconds = new Histogram({
     name: 'varve_log_commit_seconds',
@@ -163,22 +206,12 @@ export function createMetrics(): Metrics {
     return Promise.resolve(node === undefined ? [] : [[node, 1] as const])
   })
 
-  /** A labelled child is looked up by a sorted and joined key at every use; the hot path keeps them. */
-  const kept = new Map<string, (seconds: number, end: RequestEnd) => void>()
-  function countFor(method: string, route: RouteClass, status: string): ((seconds: number, end: RequestEnd) => void) {
+  function tallyOf(method: string, route: RouteClass, status: string): Tally {
     const key = `${method} ${route} ${status}`
-    const found = kept.get(key)
+    const found = tallies.get(key)
     if (found !== undefined) return found
-    const counter = requests.labels({ method, route, status })
-    const histogram = requestSeconds.labels({ method, route })
-    const [receivedHere, sentHere] = [received.labels({ route }), sent.labels({ route })]
-    function made(seconds: number, { receivedBytes, sentBytes }: RequestEnd): void {
-      counter.inc()
-      histogram.observe(seconds)
-      receivedHere.inc(Math.max(0, receivedBytes))
-      sentHere.inc(Math.max(0, sentBytes))
-    }
-    kept.set(key, made)
+    const made = { method, route, status, requests: 0, receivedBytes: 0, sentBytes: 0, seconds: requestSeconds.labels({ method, route }) }
+    tallies.set(key, made)
     return made
   }
 
@@ -186,10 +219,14 @@ export function createMetrics(): Metrics {
     const started = performance.now()
     const route = routeClass(url ?? '')
     const method = METHODS.has(given ?? '') ? (given ?? '') : 'other'
-    active.inc()
-    return (end) => {
-      active.dec()
-      countFor(method, route, end.status?.toString() ?? '499')((performance.now() - started) / 1_000, end)
+    underWay += 1
+    return ({ status, receivedBytes, sentBytes }) => {
+      underWay -= 1
+      const tally = tallyOf(method, route, status?.toString() ?? '499')
+      tally.requests += 1
+      tally.receivedBytes += Math.max(0, receivedBytes)
+      tally.sentBytes += Math.max(0, sentBytes)
+      tally.seconds.observe((performance.now() - started) / 1_000)
     }
   }
 
@@ -209,7 +246,7 @@ export function createMetrics(): Metrics {
       })
     },
     pulled(what) {
-      pullsOf[what].inc()
+      pulled[what] += 1
     },
     pushed(what) {
       pushes.inc({ what })

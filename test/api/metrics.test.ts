@@ -137,6 +137,7 @@ describe('metrics', () => {
   test('two in one process count apart', async () => {
     const [one, other] = [createMetrics(), createMetrics()]
     one.pulled('blob')
-    expect(await value(other, 'varve_pulls_total{what="blob"}')).toBeUndefined()
+    expect(await value(one, 'varve_pulls_total{what="blob"}')).toBe(1)
+    expect(await value(other, 'varve_pulls_total{what="blob"}')).toBe(0)
   })
 })
