@@ -51,7 +51,13 @@ export function createIdentify(options: {
     const refuse = (login: Login | undefined, reason: RefusalReason): void => {
       const who = login ?? anonymous(address)
       // Of somebody who was forgotten nothing can be sealed any more.
-      access.refuse({ source: login?.id ?? networkOf(address), reason, requestId }, () => callerOf(who, address, agent).catch(() => ({ kind: who.kind, subject: who.id })))
+      access.refuse({ source: login?.id ?? networkOf(address), reason, requestId }, async () => {
+        try {
+          return await callerOf(who, address, agent)
+        } catch {
+          return { kind: who.kind, subject: who.id }
+        }
+      })
     }
     if ('refused' in found) {
       refuse(found.reason === 'token' && found.why === 'ended' ? found.login : undefined, reasonOf(found))
@@ -99,13 +105,13 @@ type Who = { readonly kind: Subject['kind']; readonly id: string; readonly name?
 /** One caller object for the same person, address and agent: pulls in a batch share it, and its sealed part is made once. */
 function createCallers(sealer: Sealer) {
   const known = new LRUCache<string, Caller>({ max: 10_000 })
-  return async (who: Who, address: string, userAgent: string): Promise<Caller> => {
-    const { name } = who
+  return (who: Who, address: string, userAgent: string): Caller | Promise<Caller> => {
     // Neither an id nor an address holds a space, and no name a line's end.
-    const key = `${who.id} ${address} ${name ?? ''}\n${userAgent}`
-    const found = known.get(key)
-    if (found !== undefined) return found
-    const clear = JSON.stringify({ name, address, userAgent })
+    const key = `${who.id} ${address} ${who.name ?? ''}\n${userAgent}`
+    return known.get(key) ?? make(key, who, JSON.stringify({ name: who.name, address, userAgent }))
+  }
+
+  async function make(key: string, who: Who, clear: string): Promise<Caller> {
     const sealed = await sealedFor(who, clear)
     const caller: Caller = { kind: who.kind, ...(sealed === undefined ? {} : { private: sealed }), subject: who.id }
     known.set(key, caller)

@@ -33,14 +33,14 @@ export function createSubjects(options: {
     return { kind: 'robot', id, name: robot.name, permissions: robot.permissions }
   }
 
-  return async (login) => {
+  return (login) => {
     switch (login.kind) {
       case 'user':
         return userOf(login)
       case 'robot':
         return robotOf(login)
       case 'anonymous':
-        return 'ended'
+        return Promise.resolve('ended')
     }
   }
 }

@@ -6,6 +6,7 @@ import type { RepositoryKey } from '../ports/streams.ts'
 import type { CatalogueQueries, ManifestRow } from './catalogue-queries.ts'
 import { isActivity, isContent, stateFact } from './facts.ts'
 import { createMemory } from './memory.ts'
+import type { MaybeLater } from './memory.ts'
 
 const MAX_ENTRIES = 100_000
 
@@ -26,10 +27,10 @@ export function createCatalogueReader(queries: () => CatalogueQueries) {
   const digestKey = (repository: RepositoryKey, digest: Digest): string => `${repository}@${digest}`
 
   return {
-    tag: (repository: RepositoryKey, tag: Tag): Promise<Digest | undefined> =>
+    tag: (repository: RepositoryKey, tag: Tag): MaybeLater<Digest> =>
       tags.get(tagKey(repository, tag), () => queries().tag(repository, tag)),
 
-    manifest: (repository: RepositoryKey, digest: Digest): Promise<ManifestRow | undefined> =>
+    manifest: (repository: RepositoryKey, digest: Digest): MaybeLater<ManifestRow> =>
       manifests.get(digestKey(repository, digest), () => queries().manifest(repository, digest)),
 
     async blob(repository: RepositoryKey, digest: Digest): Promise<number | undefined> {

@@ -4,7 +4,7 @@ import { folded } from '../ports/same-name.ts'
 import { idOfStream, isActivity, isIdentity, stateFact } from './facts.ts'
 import type { IdentityQueries, KeyRow, ProjectRow, RobotRow, UserRow } from './identity-queries.ts'
 import { createMemory } from './memory.ts'
-import type { Memory } from './memory.ts'
+import type { MaybeLater, Memory } from './memory.ts'
 
 const MAX_PROJECTS = 10_000
 const MAX_SUBJECTS = 100_000
@@ -34,16 +34,28 @@ export function createIdentityReader(queries: () => IdentityQueries) {
   const settings = createMemory<Settings>(1)
 
   /** What a name stands for: by the remembered id where that still has the name, else by a look. */
-  async function byName<T extends Id>(
+  function byName<T extends Id>(
     key: string,
     ids: Memory<Id>,
     things: Memory<T>,
     hasName: (thing: T) => boolean,
     find: () => Promise<string | undefined>,
-    read: (id: string) => Promise<T | undefined>,
+    read: (id: string) => MaybeLater<T>,
+  ): MaybeLater<T> {
+    const remembered = ids.peek(key)
+    const known = remembered && things.peek(remembered.id)
+    return known !== undefined && hasName(known) ? known : look(key, ids, hasName, find, read)
+  }
+
+  async function look<T extends Id>(
+    key: string,
+    ids: Memory<Id>,
+    hasName: (thing: T) => boolean,
+    find: () => Promise<string | undefined>,
+    read: (id: string) => MaybeLater<T>,
   ): Promise<T | undefined> {
     const remembered = ids.peek(key)
-    const known = remembered && (things.peek(remembered.id) ?? (await read(remembered.id)))
+    const known = remembered && (await read(remembered.id))
     if (known !== undefined && hasName(known)) return known
     // Not a look that is under way: all who ask at once share it, or a storm of them would be one of statements.
     if (remembered !== undefined) ids.drop(key)
@@ -53,9 +65,9 @@ export function createIdentityReader(queries: () => IdentityQueries) {
   }
 
   const reader = {
-    projectById: (id: string): Promise<ProjectRow | undefined> => projects.get(id, () => queries().projectById(id)),
+    projectById: (id: string): MaybeLater<ProjectRow> => projects.get(id, () => queries().projectById(id)),
 
-    project: (name: string): Promise<ProjectRow | undefined> =>
+    project: (name: string): MaybeLater<ProjectRow> =>
       byName(name, projectIds, projects, (project) => project.name === name, async () => (await queries().projectByName(name))?.id, reader.projectById),
 
     async projectByNumber(number: number): Promise<ProjectRow | undefined> {
@@ -63,16 +75,16 @@ export function createIdentityReader(queries: () => IdentityQueries) {
       return found && reader.projectById(found.id)
     },
 
-    user: (id: string): Promise<UserRow | undefined> => users.get(id, () => queries().user(id)),
+    user: (id: string): MaybeLater<UserRow> => users.get(id, () => queries().user(id)),
 
-    userByName(name: string): Promise<UserRow | undefined> {
+    userByName(name: string): MaybeLater<UserRow> {
       const key = folded(name)
       return byName(key, userIds, users, (user) => folded(user.name) === key, () => queries().userIdByName(key), reader.user)
     },
 
-    robot: (id: string): Promise<RobotRow | undefined> => robots.get(id, () => queries().robot(id)),
+    robot: (id: string): MaybeLater<RobotRow> => robots.get(id, () => queries().robot(id)),
 
-    robotByName(name: string, project: string | undefined): Promise<RobotRow | undefined> {
+    robotByName(name: string, project: string | undefined): MaybeLater<RobotRow> {
       const hasName = (robot: RobotRow): boolean => robot.name === name && robot.project === project
       return byName(robotKey(name, project), robotIds, robots, hasName, () => queries().robotIdByName(name, project), reader.robot)
     },

@@ -1,5 +1,8 @@
 import { LRUCache } from 'lru-cache'
 
+/** What is there already, or comes: a pull asks for four such things, and a promise for each that is there costs more than the look. */
+export type MaybeLater<V> = V | Promise<V | undefined>
+
 /**
  * A bounded memory in front of queries. A miss is never remembered. A row that was read is stored only if nothing of its key has
  * changed since the read began: a change drops the entry and every read of it that is under way.
@@ -8,26 +11,29 @@ export function createMemory<V extends object | string | number>(maxEntries: num
   const entries = new LRUCache<string, { value: V }>({ max: maxEntries })
   const reading = new Map<string, Promise<V | undefined>>()
 
+  async function share(key: string, read: () => Promise<V | undefined>): Promise<V | undefined> {
+    const underWay = reading.get(key)
+    if (underWay !== undefined) return underWay
+    const started = read()
+    reading.set(key, started)
+    try {
+      const value = await started
+      if (value !== undefined && reading.get(key) === started) entries.set(key, { value })
+      return value
+    } finally {
+      if (reading.get(key) === started) reading.delete(key)
+    }
+  }
+
   return {
     /** The remembered value, without a read. */
     peek(key: string): V | undefined {
       return entries.get(key)?.value
     },
-    /** The value of a key; callers that ask while a read is under way share it. */
-    async get(key: string, read: () => Promise<V | undefined>): Promise<V | undefined> {
+    /** The value of a key, at once where it is remembered; callers that ask while a read is under way share it. */
+    get(key: string, read: () => Promise<V | undefined>): MaybeLater<V> {
       const remembered = entries.get(key)
-      if (remembered !== undefined) return remembered.value
-      const underWay = reading.get(key)
-      if (underWay !== undefined) return underWay
-      const started = read()
-      reading.set(key, started)
-      try {
-        const value = await started
-        if (value !== undefined && reading.get(key) === started) entries.set(key, { value })
-        return value
-      } finally {
-        if (reading.get(key) === started) reading.delete(key)
-      }
+      return remembered === undefined ? share(key, read) : remembered.value
     },
     drop(key: string): void {
       entries.delete(key)

@@ -98,7 +98,7 @@ async function openWorld() {
         },
       }),
       identity: {
-        async projectById(id: string): ReturnType<IdentityReader['projectById']> {
+        async projectById(id: string): Promise<Awaited<ReturnType<IdentityReader['projectById']>>> {
           await turn()
           const { names, deletions } = await projectsAt(seen)
           const [name, at] = [names.get(id), new Date(0)]

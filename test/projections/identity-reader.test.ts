@@ -105,7 +105,7 @@ type Scenario = {
   /** Puts the rows as they are at first, and says what happens to them, with the event of each, and what is asked and seen at the end. */
   readonly prepare: (held: Tables['held']) => {
     readonly changes: readonly { readonly change: () => void; readonly fact: Fact; readonly stream: string }[]
-    readonly ask: (reader: Reader) => Promise<unknown>
+    readonly ask: (reader: Reader) => unknown
     readonly expected: () => unknown
     /** Where it is asked by name. */
     readonly name?: string
@@ -392,7 +392,7 @@ describe('the identity reader', () => {
         current = tables()
         const { held, reads } = current
         const { changes, ask, expected, name } = prepare(held)
-        const asked: Promise<unknown>[] = []
+        const asked: unknown[] = []
         if (remembered) {
           // Somebody has asked before: names and things are in memory as they were.
           const before = ask(reader)
@@ -402,7 +402,7 @@ describe('the identity reader', () => {
           }
           await before
         }
-        let late: Promise<unknown> | undefined
+        let late: unknown
         const act: Record<Step, () => void> = {
           'first asks': () => { asked.push(ask(reader)) },
           'first looks': () => { reads.at(-1)?.look() },

@@ -13,6 +13,7 @@ import type { RepositoryKey } from '../../src/ports/streams.ts'
 import { catalogueQueries } from '../../src/projections/catalogue-queries.ts'
 import { createCatalogueReader } from '../../src/projections/catalogue-reader.ts'
 import { createMemory } from '../../src/projections/memory.ts'
+import type { MaybeLater } from '../../src/projections/memory.ts'
 import { createRows } from '../../src/projections/versioned-queries.ts'
 import { eventOf } from '../storage/events/contract.ts'
 import { interleavings } from '../support/interleavings.ts'
@@ -62,14 +63,14 @@ function slowRow<V>(now: V | undefined) {
 async function run<V>(
   order: readonly Step[],
   slow: ReturnType<typeof slowRow<V>>,
-  get: () => Promise<V | undefined>,
+  get: () => MaybeLater<V> | undefined,
   changes: readonly { readonly to: V | undefined; forget(): void }[],
 ): Promise<{ final: V | undefined; late: (V | undefined)[] }> {
   const asked = new Map<string, { readonly read: (typeof slow.reads)[number] | undefined; readonly got: Promise<V | undefined>; readonly late: boolean }>()
   let forgotten = 0
   const ask = (who: string): void => {
     const before = slow.reads.length
-    const got = get()
+    const got = Promise.resolve(get())
     // Undefined where it was remembered, or a read under way is shared.
     asked.set(who, { read: slow.reads[before], got, late: forgotten === changes.length })
   }

@@ -79,11 +79,10 @@ async function answer(
     if (pull.reference !== undefined) registry.recorder.note({ ...pull, method: 'HEAD' })
     return { status: 200, headers, sizeBytes }
   }
-  if (range === undefined) await registry.recorder.record(pull)
-  else await registry.recorder.record({ ...pull, status: 206, range: `${range.first}-${range.last}` })
+  await registry.recorder.record(range === undefined ? pull : { ...pull, status: 206, range: `${range.first}-${range.last}` })
   registry.metrics.pulled(pull.blob === true ? 'blob' : 'manifest')
-  const partial = range === undefined ? {} : { 'Content-Range': `bytes ${range.first}-${range.last}/${sizeBytes}` }
-  return { status: range === undefined ? 200 : 206, headers: { ...headers, ...partial }, ...content }
+  if (range === undefined) return { status: 200, headers, ...content }
+  return { status: 206, headers: { ...headers, 'Content-Range': `bytes ${range.first}-${range.last}/${sizeBytes}` }, ...content }
 }
 
 /** The bytes, or undefined where the file is missing or of another size than was pushed: it is not what the digest promises. */
