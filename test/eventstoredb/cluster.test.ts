@@ -16,6 +16,9 @@ const PATIENCE_MS = 3000
 /** Of all nodes but one. */
 const others = (cluster: StandInCluster, one: StandIn): StandIn[] => cluster.nodes.filter((node) => node !== one)
 
+/** A node is in none of the states that a test waits for while it looks for its leader. */
+const statesOf = (nodes: readonly StandIn[]): Promise<string[]> => Promise.all(nodes.map(async (node) => (await node.status()).state))
+
 async function lastPosition(client: EventStoreDBClient): Promise<bigint | undefined> {
   const last = { direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true } as const
   for await (const { event } of client.readAll(last)) return event?.position.commit
@@ -70,8 +73,7 @@ async function expectAllThere(cluster: StandInCluster, acknowledged: readonly st
 it('has one leader, and followers that hand appends on and say who leads', async () => {
   const cluster = await startStandInCluster()
   const leader = await cluster.leader()
-  const states = await Promise.all(cluster.nodes.map((node) => node.status().then(({ state }) => state)))
-  expect([...states].sort()).toEqual(['follower', 'follower', 'leader'])
+  await until(async () => (await statesOf(cluster.nodes)).sort().join() === 'follower,follower,leader', 'a leader and two followers')
   for (const [index, follower] of others(cluster, leader).entries()) {
     const bound = connect(follower.url)
     for (const call of APPEND_CALLS) {
@@ -126,7 +128,7 @@ it('is led by another node while the leader is frozen, which ends itself with 0 
   const pid = old.pid
   old.signal('SIGSTOP')
   await writers.more(200)
-  expect(await Promise.all(others(cluster, old).map(async (node) => (await node.status()).state))).toContain('leader')
+  await until(async () => (await statesOf(others(cluster, old))).includes('leader'), 'another leader')
   old.signal('SIGCONT')
   const follows = async (): Promise<boolean> => old.pid !== pid && (await old.status().catch(() => undefined))?.state === 'follower'
   await until(follows, 'the old leader as a follower')
@@ -145,7 +147,7 @@ it('moves its leadership when the leader resigns, and loses nothing', async () =
     await until(async () => (await cluster.leader()) !== old, 'another leader')
     await writers.more(100)
     expect(old.alive()).toBe(true)
-    expect((await old.status()).state).toBe('follower')
+    await until(async () => (await old.status()).state === 'follower', 'the old leader as a follower')
   }
   await writers.stop()
   await expectAllThere(cluster, writers.acknowledged)
