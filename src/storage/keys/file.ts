@@ -50,9 +50,8 @@ export async function openFileKeyStore(options: { readonly folder: string; reado
     try {
       if (bytes[0] !== VERSION) throw new Error('unknown version')
       // In memory of its own: what decrypts hands out a piece of one of Node's slabs, and a key that is remembered would keep all 64 KiB.
-      const key = Buffer.alloc(KEY_BYTES)
-      aesGcmOpen(masterKey, keyIdBytes(id), bytes.subarray(1)).copy(key)
-      return key
+      const key = aesGcmOpen(masterKey, keyIdBytes(id), bytes.subarray(1))
+      return Buffer.alloc(key.length, key)
     } catch (cause) {
       throw new Error(`key ${id} cannot be unwrapped: the master key does not fit, or the file is damaged`, { cause })
     }
