@@ -44,24 +44,17 @@ export function createIdentityReader(queries: () => IdentityQueries) {
   ): MaybeLater<T> {
     const remembered = ids.peek(key)
     const known = remembered && things.peek(remembered.id)
-    return known !== undefined && hasName(known) ? known : look(key, ids, hasName, find, read)
-  }
+    return known !== undefined && hasName(known) ? known : look()
 
-  async function look<T extends Id>(
-    key: string,
-    ids: Memory<Id>,
-    hasName: (thing: T) => boolean,
-    find: () => Promise<string | undefined>,
-    read: (id: string) => MaybeLater<T>,
-  ): Promise<T | undefined> {
-    const remembered = ids.peek(key)
-    const known = remembered && (await read(remembered.id))
-    if (known !== undefined && hasName(known)) return known
-    // Not a look that is under way: all who ask at once share it, or a storm of them would be one of statements.
-    if (remembered !== undefined) ids.drop(key)
-    const found = await ids.get(key, async () => asId(await find()))
-    const thing = found && (await read(found.id))
-    return thing !== undefined && hasName(thing) ? thing : undefined
+    async function look(): Promise<T | undefined> {
+      const held = remembered && (await read(remembered.id))
+      if (held !== undefined && hasName(held)) return held
+      // Not a look that is under way: all who ask at once share it, or a storm of them would be one of statements.
+      if (remembered !== undefined) ids.drop(key)
+      const found = await ids.get(key, async () => asId(await find()))
+      const thing = found && (await read(found.id))
+      return thing !== undefined && hasName(thing) ? thing : undefined
+    }
   }
 
   const reader = {
