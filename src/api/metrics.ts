@@ -91,16 +91,23 @@ export function createMetrics(): Metrics {
   let underWay = 0
   const pulled = { manifest: 0, blob: 0 }
 
-  new Counter({
-    name: 'varve_http_requests_total',
-    help: 'Answered requests; status 499 where the client went away before its answer began',
-    labelNames: ['method', 'route', 'status'] as const,
-    registers,
-    collect() {
-      this.reset()
-      for (const { method, route, status, requests } of tallies.values()) this.inc({ method, route, status }, requests)
-    },
-  })
+  /** Read at each scrape, by its labels; what has the same labels is added up. */
+  function counter<L extends string>(name: string, help: string, labelNames: L[], read: () => Iterable<readonly [Record<L, string>, number]>): void {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        for (const [labels, number] of read()) this.inc(labels, number)
+      },
+    })
+  }
+  const ofTallies = <T>(read: (tally: Tally) => T): T[] => [...tallies.values()].map(read)
+
+  counter('varve_http_requests_total', 'Answered requests; status 499 where the client went away before its answer began', ['method', 'route', 'status'], () =>
+    ofTallies(({ method, route, status, requests }) => [{ method, route, status }, requests] as const))
   const requestSeconds = new Histogram({
     name: 'varve_http_request_seconds',
     help: 'From the end of the request headers to the end of the answer',
@@ -108,26 +115,10 @@ export function createMetrics(): Metrics {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
     registers,
   })
-  new Counter({
-    name: 'varve_http_received_bytes_total',
-    help: 'Bytes of requests, their headers too',
-    labelNames: ['route'] as const,
-    registers,
-    collect() {
-      this.reset()
-      for (const { route, receivedBytes } of tallies.values()) this.inc({ route }, receivedBytes)
-    },
-  })
-  new Counter({
-    name: 'varve_http_sent_bytes_total',
-    help: 'Bytes of answers, their headers too',
-    labelNames: ['route'] as const,
-    registers,
-    collect() {
-      this.reset()
-      for (const { route, sentBytes } of tallies.values()) this.inc({ route }, sentBytes)
-    },
-  })
+  counter('varve_http_received_bytes_total', 'Bytes of requests, their headers too', ['route'], () =>
+    ofTallies(({ route, receivedBytes }) => [{ route }, receivedBytes] as const))
+  counter('varve_http_sent_bytes_total', 'Bytes of answers, their headers too', ['route'], () =>
+    ofTallies(({ route, sentBytes }) => [{ route }, sentBytes] as const))
   new Gauge({
     name: 'varve_http_requests_active',
     help: 'Requests whose answer is not over',
@@ -136,16 +127,7 @@ export function createMetrics(): Metrics {
       this.set(underWay)
     },
   })
-  new Counter({
-    name: 'varve_pulls_total',
-    help: 'Pulls recorded by this process',
-    labelNames: ['what'] as const,
-    registers,
-    collect() {
-      this.reset()
-      for (const what of ['manifest', 'blob'] as const) this.inc({ what }, pulled[what])
-    },
-  })
+  counter('varve_pulls_total', 'Pulls recorded by this process', ['what'], () => [[{ what: 'manifest' }, pulled.manifest], [{ what: 'blob' }, pulled.blob]])
   const pushes = new Counter({ name: 'varve_pushes_total', help: 'Pushes recorded by this process', labelNames: ['what'] as const, registers })
   const commitSeconds = new Histogram({
     name: 'varve_log_commit_seconds',
