@@ -66,6 +66,7 @@ function isInOrder(data: unknown): boolean {
  * The hash is of the event as first written, so it is checked before anything is upcast.
  */
 export function createCodec(types: readonly EventKind[]): EventCodec {
+  // A pull's row may be cut off at its end, and is one tuple all the same.
   const ajv = new Ajv({ allErrors: false, strict: true, strictTuples: false, validateFormats: true })
   ajv.addFormat('digest', { type: 'string', validate: (text: string) => parseDigest(text) !== undefined })
   ajv.addFormat('tag', { type: 'string', validate: (text: string) => parseTag(text) !== undefined })
