@@ -16,7 +16,7 @@ const PATIENCE_MS = 3000
 /** Of all nodes but one. */
 const others = (cluster: StandInCluster, one: StandIn): StandIn[] => cluster.nodes.filter((node) => node !== one)
 
-/** A node is in none of the states that a test waits for while it looks for its leader. */
+/** What the nodes say they are: one that looks for its leader says `unknown`. */
 const statesOf = (nodes: readonly StandIn[]): Promise<string[]> => Promise.all(nodes.map(async (node) => (await node.status()).state))
 
 async function lastPosition(client: EventStoreDBClient): Promise<bigint | undefined> {
